@@ -28,9 +28,11 @@
 //! |---|---|---|
 //! | [`time`], [`id`], [`flow`] | clocks as values, a type for every name, the two ends of a path | anything else |
 //! | [`sip`] | bytes ⇄ messages, losslessly (RFC 3261 §7, §19, §20, §25) | state, policy, time |
+//! | [`transaction`] | the four machines (RFC 3261 §17, 6026, 4320) | what a request is for |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 pub mod flow;
 pub mod id;
 pub mod sip;
 pub mod time;
+pub mod transaction;
