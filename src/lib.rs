@@ -29,10 +29,19 @@
 //! | [`time`], [`id`], [`flow`] | clocks as values, a type for every name, the two ends of a path | anything else |
 //! | [`sip`] | bytes ⇄ messages, losslessly (RFC 3261 §7, §19, §20, §25) | state, policy, time |
 //! | [`transaction`] | the four machines (RFC 3261 §17, 6026, 4320) | what a request is for |
+//! | [`number`], [`hours`] | R-1, R-3 | SIP |
+//! | [`claim`] | who may be rung: one call a person (R-7) | SIP, companies' plans |
+//! | [`routing`] | the compiled plan, the hunt, the decision record (R-2, R-4 … R-6) | SIP |
+//! | [`auth`] | proof of who is asking: trunks, digest (RFC 7616, 8760) | what they may do with it |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
+pub mod auth;
+pub mod claim;
 pub mod flow;
+pub mod hours;
 pub mod id;
+pub mod number;
+pub mod routing;
 pub mod sip;
 pub mod time;
 pub mod transaction;

@@ -1,0 +1,333 @@
+//! Claims (R-7): the right to ring or talk to one person, owned by exactly one call. Knows no SIP.
+//!
+//! ```text
+//!                 take, dial            answered
+//!        (free) ─────────────▶ Ringing ──────────▶ OnCall
+//!          ▲  ▲                   │ release          │ wrap_up
+//!          │  └───────────────────┴──── release ─────┤
+//!          └───────── expire ──────── WrapUp ◀───────┘
+//! ```
+//!
+//! Whoever owns a claim lets it go; nobody else can. Wrap-up is owned by nobody any more and ends by the clock, or
+//! when the person makes a call.
+
+use std::collections::BTreeSet;
+
+use crate::id::{CallRef, CompanyId, Map, PersonId, UserId};
+use crate::time::{Instant, Now, WallTime};
+
+/// What a claim is held for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The person is being rung (or is dialling, R-7.2).
+    Ringing,
+    /// The person is on an answered call.
+    OnCall,
+    /// The call is over, the person still unavailable until then (R-5.8).
+    WrapUp {
+        /// End of wrap-up.
+        until: Instant,
+        /// The same, for people.
+        until_wall: WallTime,
+    },
+}
+
+/// A claim that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The call that owns it (in wrap-up: the call that is over).
+    pub call: CallRef,
+    /// As which user, and so for which company, the person was claimed.
+    pub user: UserId,
+    /// What for.
+    pub hold: Hold,
+    /// Since when it is held for that.
+    pub since: WallTime,
+}
+
+/// All claims.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    table: Map<PersonId, Claim>,
+    /// Every wrap-up in the table, by its end.
+    wrap_ups: BTreeSet<(Instant, PersonId)>,
+}
+
+impl Claim {
+    /// Whether it stands in the way of an offer: a wrap-up that is over does not, even before it is cleared away.
+    pub fn stands(&self, now: Instant) -> bool {
+        match self.hold {
+            Hold::Ringing | Hold::OnCall => true,
+            Hold::WrapUp { until, .. } => now < until,
+        }
+    }
+}
+
+impl Claims {
+    /// None held. `hashing` keys the table.
+    pub fn new(hashing: ahash::RandomState) -> Claims {
+        Claims { table: Map::with_hasher(hashing), wrap_ups: BTreeSet::new() }
+    }
+
+    /// Takes a free person's claim for ringing. (A person in wrap-up is not free but for a call of its own making: `dial`.)
+    ///
+    /// # Errors
+    /// The claim that stands in the way; nothing has changed.
+    pub fn take(&mut self, now: Now, person: &PersonId, call: CallRef, user: &UserId) -> Result<(), Claim> {
+        match self.table.get(person) {
+            Some(claim) if claim.stands(now.mono) => Err(claim.clone()),
+            Some(_) | None => {
+                self.put(person, Claim { call, user: user.clone(), hold: Hold::Ringing, since: now.wall });
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the claim of a person who makes a call (R-7.2): like `take`, but wrap-up does not stand in the way.
+    ///
+    /// # Errors
+    /// The claim that stands in the way; nothing has changed.
+    pub fn dial(&mut self, now: Now, person: &PersonId, call: CallRef, user: &UserId) -> Result<(), Claim> {
+        match self.table.get(person) {
+            Some(claim @ Claim { hold: Hold::Ringing | Hold::OnCall, .. }) => Err(claim.clone()),
+            Some(Claim { hold: Hold::WrapUp { .. }, .. }) | None => {
+                self.put(person, Claim { call, user: user.clone(), hold: Hold::Ringing, since: now.wall });
+                Ok(())
+            }
+        }
+    }
+
+    /// The call's claim on the person is now for talking. Ignored where the call does not hold it, or talks already.
+    pub fn answered(&mut self, now: Now, person: &PersonId, call: CallRef) {
+        if let Some(claim) = self.table.get_mut(person)
+            && claim.call == call
+            && claim.hold == Hold::Ringing
+        {
+            claim.hold = Hold::OnCall;
+            claim.since = now.wall;
+        }
+    }
+
+    /// The call lets go of the person without wrap-up. Ignored where the call does not hold it (a call in whose
+    /// wrap-up the person is has let go already).
+    pub fn release(&mut self, person: &PersonId, call: CallRef) {
+        if self.is_held_by(person, call) {
+            self.table.remove(person);
+        }
+    }
+
+    /// Whether the call holds the person, ringing or talking.
+    pub fn is_held_by(&self, person: &PersonId, call: CallRef) -> bool {
+        self.table.get(person).is_some_and(|claim| claim.call == call && claim.is_held())
+    }
+
+    /// The call lets go of the person, who stays in wrap-up for that long (zero: is free at once).
+    /// Ignored where the call does not hold the person.
+    pub fn wrap_up(&mut self, now: Now, person: &PersonId, call: CallRef, length: std::time::Duration) {
+        if !self.is_held_by(person, call) {
+            return;
+        }
+        let Some(mut claim) = self.table.remove(person) else { return };
+        if length.is_zero() {
+            return;
+        }
+        claim.hold = Hold::WrapUp { until: now.mono + length, until_wall: now.wall + length };
+        claim.since = now.wall;
+        self.put(person, claim);
+    }
+
+    /// The claim on a person, if there is one (perhaps a wrap-up that is over: see [`Claim::stands`]).
+    pub fn of(&self, person: &PersonId) -> Option<&Claim> {
+        self.table.get(person)
+    }
+
+    /// When the next wrap-up ends.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.wrap_ups.first().map(|(until, _)| *until)
+    }
+
+    /// Ends every wrap-up that is over; the persons who became free, in the order their wrap-ups ended.
+    pub fn expire(&mut self, now: Instant) -> Vec<PersonId> {
+        let mut freed = Vec::new();
+        while let Some((until, person)) = self.wrap_ups.pop_first() {
+            if now < until {
+                self.wrap_ups.insert((until, person));
+                break;
+            }
+            self.table.remove(&person);
+            freed.push(person);
+        }
+        freed
+    }
+
+    /// All claims held, by person (sorted).
+    pub fn all(&self) -> Vec<(&PersonId, &Claim)> {
+        let mut all: Vec<_> = self.table.iter().collect();
+        all.sort_unstable_by_key(|(person, _)| *person);
+        all
+    }
+
+    /// How many are held, wrap-ups not counted: for `audit()`.
+    pub fn held(&self) -> usize {
+        self.table.len().saturating_sub(self.wrap_ups.len())
+    }
+
+    /// Claims for a company, wrap-ups too, in no particular order: to be counted, not listed.
+    pub fn held_for<'a>(&'a self, company: &'a CompanyId) -> impl Iterator<Item = &'a Claim> {
+        self.table.values().filter(move |claim| claim.user.company == *company)
+    }
+
+    /// Puts a claim in place of whatever was there.
+    fn put(&mut self, person: &PersonId, claim: Claim) {
+        if let Hold::WrapUp { until, .. } = claim.hold {
+            self.wrap_ups.insert((until, person.clone()));
+        }
+        let before = self.table.insert(person.clone(), claim);
+        if let Some(Claim { hold: Hold::WrapUp { until, .. }, .. }) = before {
+            self.wrap_ups.remove(&(until, person.clone()));
+        }
+    }
+}
+
+impl Claim {
+    /// Whether its call still goes on.
+    fn is_held(&self) -> bool {
+        match self.hold {
+            Hold::Ringing | Hold::OnCall => true,
+            Hold::WrapUp { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::id::Extension;
+
+    fn claims() -> Claims {
+        Claims::new(ahash::RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    fn user(extension: &str, company: &str) -> UserId {
+        UserId::new(&CompanyId::new(company), &Extension::new(extension))
+    }
+
+    fn second(seconds: u64) -> Now {
+        Now::default() + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn two_calls_never_hold_one_person() {
+        let (mut claims, asha) = (claims(), PersonId::new("asha"));
+        claims.take(second(1), &asha, CallRef(1), &user("221", "acme")).unwrap();
+        let held = claims.take(second(2), &asha, CallRef(2), &user("305", "globex")).unwrap_err();
+        assert_eq!((held.call, held.hold, held.user), (CallRef(1), Hold::Ringing, user("221", "acme")));
+        assert!(claims.dial(second(2), &asha, CallRef(2), &user("305", "globex")).is_err());
+        assert!(claims.take(second(2), &asha, CallRef(1), &user("305", "globex")).is_err(), "nor one call twice");
+        claims.release(&asha, CallRef(2));
+        claims.answered(second(3), &asha, CallRef(2));
+        claims.wrap_up(second(3), &asha, CallRef(2), Duration::from_secs(5));
+        assert_eq!(claims.of(&asha).unwrap().hold, Hold::Ringing, "a stranger to the claim changes nothing");
+        assert_eq!(claims.of(&asha).unwrap().since, second(1).wall);
+    }
+
+    #[test]
+    fn ringing_becomes_talking_then_wrap_up_then_free() {
+        let (mut claims, asha) = (claims(), PersonId::new("asha"));
+        claims.take(second(1), &asha, CallRef(1), &user("221", "acme")).unwrap();
+        claims.answered(second(5), &asha, CallRef(1));
+        claims.answered(second(6), &asha, CallRef(1));
+        assert_eq!(claims.of(&asha).unwrap().since, second(5).wall, "a repeated answer changes nothing");
+        assert_eq!((claims.held(), claims.deadline()), (1, None));
+        claims.wrap_up(second(9), &asha, CallRef(1), Duration::from_secs(10));
+        assert_eq!((claims.held(), claims.deadline()), (0, Some(second(19).mono)));
+        claims.release(&asha, CallRef(1));
+        assert!(claims.take(second(18), &asha, CallRef(2), &user("221", "acme")).is_err());
+        assert_eq!(claims.expire(second(18).mono), []);
+        assert_eq!(claims.expire(second(19).mono), std::slice::from_ref(&asha));
+        assert_eq!(claims.of(&asha), None);
+        claims.take(second(19), &asha, CallRef(2), &user("221", "acme")).unwrap();
+    }
+
+    #[test]
+    fn a_wrap_up_that_is_over_stands_in_nobodys_way() {
+        let (mut claims, asha) = (claims(), PersonId::new("asha"));
+        claims.take(second(1), &asha, CallRef(1), &user("221", "acme")).unwrap();
+        claims.wrap_up(second(2), &asha, CallRef(1), Duration::from_secs(10));
+        claims.take(second(12), &asha, CallRef(2), &user("221", "acme")).unwrap();
+        assert_eq!(claims.expire(second(20).mono), [], "the wrap-up went with the new claim");
+        assert_eq!(claims.of(&asha).unwrap().call, CallRef(2));
+    }
+
+    #[test]
+    fn a_person_in_wrap_up_may_dial() {
+        let (mut claims, asha) = (claims(), PersonId::new("asha"));
+        claims.take(second(1), &asha, CallRef(1), &user("221", "acme")).unwrap();
+        claims.wrap_up(second(2), &asha, CallRef(1), Duration::from_secs(10));
+        claims.dial(second(3), &asha, CallRef(2), &user("221", "acme")).unwrap();
+        assert_eq!((claims.held(), claims.deadline()), (1, None));
+    }
+
+    #[test]
+    fn wrap_up_of_no_length_is_none() {
+        let (mut claims, asha) = (claims(), PersonId::new("asha"));
+        claims.take(second(1), &asha, CallRef(1), &user("221", "acme")).unwrap();
+        claims.wrap_up(second(2), &asha, CallRef(1), Duration::ZERO);
+        assert!(claims.all().is_empty());
+    }
+
+    #[test]
+    fn persons_are_freed_in_the_order_their_wrap_ups_end() {
+        let mut claims = claims();
+        for (name, call, length) in [("asha", 1, 30), ("ravi", 2, 10), ("lena", 3, 20)] {
+            let person = PersonId::new(name);
+            claims.take(second(1), &person, CallRef(call), &user("221", "acme")).unwrap();
+            claims.wrap_up(second(1), &person, CallRef(call), Duration::from_secs(length));
+        }
+        let freed: Vec<_> = claims.expire(second(60).mono).iter().map(ToString::to_string).collect();
+        assert_eq!(freed, ["ravi", "lena", "asha"]);
+    }
+
+    proptest! {
+        /// Against a list of who holds whom: one owner at most, and nothing left once everything was let go.
+        #[test]
+        fn a_claim_has_one_owner_and_none_is_left(steps in proptest::collection::vec((0u8..5, 0u8..3, 0u64..4, 0u64..6), 0..80)) {
+            let mut claims = claims();
+            let mut owners: std::collections::BTreeMap<PersonId, CallRef> = Default::default();
+            let mut now = second(0);
+            for (step, person, call, seconds) in steps {
+                now = now + Duration::from_secs(seconds);
+                let (person, call) = (PersonId::new(person.to_string()), CallRef(call));
+                match step {
+                    0 => if claims.take(now, &person, call, &user("1", "a")).is_ok() {
+                        prop_assert_eq!(owners.insert(person, call), None);
+                    },
+                    1 => if claims.dial(now, &person, call, &user("1", "a")).is_ok() {
+                        prop_assert_eq!(owners.insert(person, call), None);
+                    },
+                    2 => claims.answered(now, &person, call),
+                    3 => {
+                        claims.release(&person, call);
+                        if owners.get(&person) == Some(&call) { owners.remove(&person); }
+                    }
+                    _ => {
+                        claims.wrap_up(now, &person, call, Duration::from_secs(seconds));
+                        if owners.get(&person) == Some(&call) { owners.remove(&person); }
+                    }
+                }
+                prop_assert_eq!(claims.held(), owners.len());
+            }
+            for (person, call) in owners {
+                claims.release(&person, call);
+            }
+            while let Some(deadline) = claims.deadline() {
+                prop_assert!(!claims.expire(deadline).is_empty());
+            }
+            prop_assert!(claims.all().is_empty());
+        }
+    }
+}

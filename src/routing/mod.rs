@@ -1,0 +1,32 @@
+//! Who should pick up, right now (R-2, R-4 … R-6). Knows no SIP.
+//!
+//! A decision is a pure function of the plan, the moment and what is known about persons; the history of one call is
+//! the [`Hunt`]: a state machine that offers, waits, overflows and ends in an answer. [`explain`] runs the same
+//! machine against copies of what is known, so that it cannot say anything else than a call would do.
+
+mod answer;
+mod door;
+mod eligibility;
+mod explain;
+mod hunt;
+mod line;
+mod memory;
+mod order;
+mod plan;
+mod presence;
+mod record;
+mod step;
+mod words;
+
+pub use answer::{Answer, AnswerCause};
+pub use eligibility::standing;
+pub use explain::explain;
+pub use hunt::{Arrival, Called, Effect, Hunt, OfferEnd, Target, World};
+pub use line::{Line, Ticket};
+pub use memory::Memories;
+pub use plan::*;
+pub use presence::Presence;
+pub use record::{
+    AnsweredRecord, DecisionRecord, DoorRecord, MemberRecord, OfferOutcome, OfferRecord, PassedRouteRecord,
+    RouteRecord, SkipReason, StepRecord,
+};
