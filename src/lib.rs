@@ -33,6 +33,7 @@
 //! | [`claim`] | who may be rung: one call a person (R-7) | SIP, companies' plans |
 //! | [`routing`] | the compiled plan, the hunt, the decision record (R-2, R-4 … R-6) | SIP |
 //! | [`auth`] | proof of who is asking: trunks, digest (RFC 7616, 8760) | what they may do with it |
+//! | [`registrar`] | bindings (RFC 3261 §10) | calls |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 pub mod auth;
@@ -41,6 +42,7 @@ pub mod flow;
 pub mod hours;
 pub mod id;
 pub mod number;
+pub mod registrar;
 pub mod routing;
 pub mod sip;
 pub mod time;

@@ -1,0 +1,149 @@
+//! The location service: the table of all bindings (RFC 3261 §10, R-9).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::auth::UserProof;
+use crate::flow::Flow;
+use crate::id::{Map, UserId};
+use crate::sip::Request;
+use crate::time::{Instant, Now};
+
+use super::register::{self, Registered};
+use super::request::{Asked, Expiries};
+use super::{Binding, RegisterRefusal};
+
+/// The most devices of one user. More are refused, and none is pushed out: whoever rings today rings tomorrow.
+pub const CONTACTS_PER_USER: usize = 10;
+
+/// All bindings of all users.
+#[derive(Clone, Debug)]
+pub struct Location {
+    /// Each user's bindings: highest `q` first, then the latest update. Never empty.
+    users: Map<UserId, Vec<Binding>>,
+    /// When which update of a binding runs out.
+    deadlines: BTreeMap<(Instant, u64), UserId>,
+    serial: u64,
+}
+
+/// A binding whose time was over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// Whose.
+    pub user: UserId,
+    /// The device's contact.
+    pub contact: Bytes,
+}
+
+impl Location {
+    /// Nobody is registered. `hashing` keys the table.
+    pub fn new(hashing: ahash::RandomState) -> Location {
+        Location { users: Map::with_hasher(hashing), deadlines: BTreeMap::new(), serial: 0 }
+    }
+
+    /// RFC 3261 §10.3 for a REGISTER of this user: all its contacts or none. `flow` is where the request came from.
+    ///
+    /// # Errors
+    /// Why it was refused; nothing has changed.
+    pub fn register(
+        &mut self,
+        now: Now,
+        limits: Expiries,
+        proof: &UserProof,
+        request: &Request,
+        flow: Flow,
+    ) -> Result<Registered, RegisterRefusal> {
+        let asked = Asked::read(now, limits, proof, request, flow)?;
+        self.update(now, &proof.user().id, asked)
+    }
+
+    pub(super) fn update(&mut self, now: Now, user: &UserId, asked: Asked) -> Result<Registered, RegisterRefusal> {
+        let path = asked.path.iter().map(|value| value.to_vec()).collect();
+        let stored = self.users.get(user).map_or(&[][..], Vec::as_slice);
+        let mut update = register::apply(now.mono, stored, asked)?;
+        // Of several new devices the one written first comes first.
+        for binding in update.new.iter_mut().rev() {
+            self.serial += 1;
+            binding.serial = self.serial;
+        }
+        for binding in &update.gone {
+            self.deadlines.remove(&(binding.expires_at, binding.serial));
+        }
+        for binding in &update.new {
+            self.deadlines.insert((binding.expires_at, binding.serial), user.clone());
+        }
+        let mut bindings = update.kept;
+        bindings.append(&mut update.new);
+        bindings.sort_by_key(|binding| std::cmp::Reverse((binding.q, binding.serial)));
+        let live = bindings.iter().filter(|binding| binding.is_live(now.mono));
+        let contacts = live.map(|binding| binding.contact_value(now.mono)).collect();
+        match bindings.is_empty() {
+            true => self.users.remove(user),
+            false => self.users.insert(user.clone(), bindings),
+        };
+        Ok(Registered { contacts, path, changes: update.changes, restarted: update.restarted })
+    }
+
+    /// A user's devices that may be reached now: highest `q` first, then the latest update.
+    pub fn bindings_of(&self, now: Instant, user: &UserId) -> impl Iterator<Item = &Binding> + use<'_> {
+        self.users.get(user).into_iter().flatten().filter(move |binding| binding.is_live(now))
+    }
+
+    /// Whether a user has a device that may be reached now.
+    pub fn is_registered(&self, now: Instant, user: &UserId) -> bool {
+        self.bindings_of(now, user).next().is_some()
+    }
+
+    /// When the next binding runs out.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadlines.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Removes the bindings that have run out, in the order they did.
+    pub fn expire(&mut self, now: Instant) -> Vec<Expired> {
+        let mut expired = Vec::new();
+        while let Some(entry) = self.deadlines.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((_, serial), user) = entry.remove_entry();
+            let bindings = self.users.get_mut(&user).expect("a deadline goes with its binding");
+            let place = bindings.iter().position(|binding| binding.serial == serial);
+            let binding = bindings.remove(place.expect("a deadline goes with its binding"));
+            if bindings.is_empty() {
+                self.users.remove(&user);
+            }
+            expired.push(Expired { user, contact: binding.contact });
+        }
+        expired
+    }
+
+    /// forgets the users who are not kept, and says who they were (sorted). The others keep every binding.
+    pub fn retain(&mut self, mut keep: impl FnMut(&UserId) -> bool) -> Vec<UserId> {
+        let mut users: Vec<UserId> = self.users.keys().cloned().collect();
+        users.sort();
+        users.retain(|user| !keep(user));
+        for user in &users {
+            for binding in self.users.remove(user).into_iter().flatten() {
+                self.deadlines.remove(&(binding.expires_at, binding.serial));
+            }
+        }
+        users
+    }
+
+    /// Every binding in the table, by user (sorted), each user's in the order they ring. One that has just run out is
+    /// among them until [`Location::expire`] takes it.
+    pub fn all(&self) -> Vec<(&UserId, &Binding)> {
+        let mut users: Vec<_> = self.users.iter().collect();
+        users.sort_by_key(|(user, _)| *user);
+        users.into_iter().flat_map(|(user, bindings)| bindings.iter().map(move |binding| (user, binding))).collect()
+    }
+
+    /// How many bindings there are: as many as deadlines (invariant 11).
+    pub fn len(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// Whether nobody is registered.
+    pub fn is_empty(&self) -> bool {
+        self.deadlines.is_empty()
+    }
+}
