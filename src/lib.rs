@@ -34,6 +34,7 @@
 //! | [`routing`] | the compiled plan, the hunt, the decision record (R-2, R-4 … R-6) | SIP |
 //! | [`auth`] | proof of who is asking: trunks, digest (RFC 7616, 8760) | what they may do with it |
 //! | [`registrar`] | bindings (RFC 3261 §10) | calls |
+//! | [`proxy`] | what may be forwarded, how a copy looks, dialogs (RFC 3261 §16) | companies, persons |
 //! | [`config`] | TOML → one checked value, or every problem with its place (R-9) | the running daemon |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
@@ -44,6 +45,7 @@ pub mod flow;
 pub mod hours;
 pub mod id;
 pub mod number;
+pub mod proxy;
 pub mod registrar;
 pub mod routing;
 pub mod sip;
