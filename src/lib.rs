@@ -15,6 +15,8 @@
 //!                                         └──────────────────────────────┘
 //! ```
 //!
+//! The [`engine::Engine`] has no sockets, clocks, threads, files or randomness of its own. What happens is an
+//! [`engine::Input`], what is to be done an [`engine::Output`], and equal inputs under equal seeds give equal bytes.
 //!
 //! # The drain rule
 //!
@@ -36,11 +38,13 @@
 //! | [`registrar`] | bindings (RFC 3261 §10) | calls |
 //! | [`proxy`] | what may be forwarded, how a copy looks, dialogs (RFC 3261 §16) | companies, persons |
 //! | [`config`] | TOML → one checked value, or every problem with its place (R-9) | the running daemon |
+//! | [`engine`] | the composition: every table, and what a message does to them | the outside |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 pub mod auth;
 pub mod claim;
 pub mod config;
+pub mod engine;
 pub mod flow;
 pub mod hours;
 pub mod id;

@@ -1,0 +1,86 @@
+//! Which addresses are ours: the sockets, and what Via and Record-Route say of them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::input::Listener;
+use crate::flow::ListenerId;
+use crate::sip::{Host, Uri};
+
+/// A host and port that mean us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Own {
+    Address(SocketAddr),
+    /// In lower case.
+    Name(String, u16),
+}
+
+/// All our sockets.
+#[derive(Clone, Debug)]
+pub(super) struct Addresses {
+    listeners: Vec<Listener>,
+    own: Vec<Own>,
+}
+
+impl Addresses {
+    pub(super) fn new(listeners: Vec<Listener>) -> Addresses {
+        let mut own = Vec::new();
+        for listener in &listeners {
+            own.push(Own::Address(listener.address));
+            let advertised = match listener.advertised.parse::<SocketAddr>() {
+                Ok(address) => Own::Address(address),
+                Err(_) => match listener.advertised.rsplit_once(':') {
+                    Some((host, port)) => Own::Name(host.to_ascii_lowercase(), port.parse().unwrap_or(5060)),
+                    None => Own::Name(listener.advertised.to_ascii_lowercase(), 5060),
+                },
+            };
+            if !own.contains(&advertised) {
+                own.push(advertised);
+            }
+        }
+        Addresses { listeners, own }
+    }
+
+    pub(super) fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| listener.id == id)
+    }
+
+    /// The socket to reach an address by: the preferred one where its family fits, else the first of that family.
+    pub(super) fn towards(&self, address: SocketAddr, preferred: ListenerId) -> Option<ListenerId> {
+        let fits = |listener: &Listener| listener.address.is_ipv4() == address.ip().to_canonical().is_ipv4();
+        self.listener(preferred)
+            .filter(|listener| fits(listener))
+            .or_else(|| self.listeners.iter().find(|listener| fits(listener)))
+            .map(|listener| listener.id)
+    }
+
+    /// Whether a URI's host and port mean us.
+    pub(super) fn is_ours(&self, uri: &Uri<'_>) -> bool {
+        match uri.host {
+            Some(host) => self.means_us(host, uri.port),
+            None => false,
+        }
+    }
+
+    /// Whether a Via's sent-by, as written, means us.
+    pub(super) fn is_sent_by(&self, host: &[u8], port: Option<u16>) -> bool {
+        let Ok(text) = std::str::from_utf8(host) else { return false };
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        match bare.parse::<IpAddr>() {
+            Ok(IpAddr::V4(address)) => self.means_us(Host::V4(address), port),
+            Ok(IpAddr::V6(address)) => self.means_us(Host::V6(address), port),
+            Err(_) => self.means_us(Host::Name(host), port),
+        }
+    }
+
+    fn means_us(&self, host: Host<'_>, port: Option<u16>) -> bool {
+        let port = port.unwrap_or(5060);
+        self.own.iter().any(|own| match (own, host) {
+            (Own::Address(address), Host::V4(host)) => address.ip() == IpAddr::V4(host) && address.port() == port,
+            (Own::Address(address), Host::V6(host)) => address.ip() == IpAddr::V6(host) && address.port() == port,
+            (Own::Name(name, own_port), Host::Name(host)) => {
+                *own_port == port && name.as_bytes().eq_ignore_ascii_case(host)
+            }
+            (Own::Address(_), Host::Name(_)) | (Own::Name(..), Host::V4(_) | Host::V6(_)) => false,
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! The dialogs of calls: made by responses with a To tag, over when BYE is answered or times out, or when we end them
+//! ourselves.
+
+use super::Engine;
+use super::call::{CallDialog, Peer};
+use super::transactions::{ClientId, ClientKind, ClientOwner};
+use crate::id::{CallRef, UserId};
+use crate::proxy::{self, Branch, Dialog, DialogKey, End, Phase, Toward};
+use crate::sip::{Method, Response};
+use crate::time::Now;
+
+impl Engine {
+    /// Knows the dialog that a response with a To tag makes, or made.
+    pub(super) fn note_dialog(&mut self, id: CallRef, index: usize, response: &Response) -> DialogKey {
+        let key = DialogKey::new(response.call_id(), response.from_tag(), response.to_tag());
+        let Some(call) = self.calls.get_mut(&id) else { return key };
+        if call.dialogs.iter().any(|entry| entry.key == key) {
+            return key;
+        }
+        let Some(fork) = call.forks.get(index) else { return key };
+        let ours = &self.addresses;
+        let dialog = Dialog::new(&call.request, call.source, response, fork.flow, |uri| ours.is_ours(uri));
+        let entry = CallDialog {
+            key: key.clone(),
+            dialog,
+            offer: fork.offer,
+            fork: index,
+            caller: call.caller.clone(),
+            callee: fork.peer.clone(),
+            byes: 0,
+        };
+        call.dialogs.push(entry);
+        self.dialogs.insert(key.clone(), id);
+        key
+    }
+
+    /// A dialog is over: BYE answered or timed out.
+    pub(super) fn end_dialog(&mut self, now: Now, id: CallRef, key: &DialogKey, by: &'static str) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(position) = call.dialogs.iter().position(|entry| entry.key == *key) else { return };
+        let entry = call.dialogs.remove(position);
+        call.ended_by = by;
+        self.dialogs.remove(key);
+        self.settle(now, id, entry.offer);
+        self.sweep(now, id);
+        self.rearm_call(id);
+    }
+
+    /// Ends an answered dialog ourselves: BYE to both ends, each in the other's name.
+    pub(super) fn hang_up(&mut self, now: Now, id: CallRef, key: &DialogKey, end: End) {
+        let mut outgoing = Vec::new();
+        for side in [Toward::Caller, Toward::Callee] {
+            let token = self.draw();
+            let Some(entry) = self.dialog_entry(id, key) else { return };
+            let local = entry.dialog.side(side).flow.local;
+            let Some(listener) = self.listener(local) else { continue };
+            let advertised = listener.advertised.clone();
+            let mut branch = String::with_capacity(32);
+            Branch { token, loop_key: proxy::LoopKey(0) }.write(&mut branch);
+            let Some(entry) = self.dialog_entry_mut(id, key) else { return };
+            let bye = entry.dialog.bye(side, &advertised, &branch);
+            entry.byes = entry.byes.saturating_add(1);
+            outgoing.push((side, token, bye));
+        }
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.ended_by = end.name();
+        }
+        if outgoing.is_empty() {
+            self.end_dialog(now, id, key, end.name());
+            return;
+        }
+        for (side, token, bye) in outgoing {
+            let Some(flow) = self.next_hop(now, id, key, side, &bye.next) else { continue };
+            let client = ClientId { token, kind: ClientKind::Request };
+            self.open_client(now, client, Method::Bye, flow, bye.bytes, ClientOwner::Bye(id, key.clone()));
+        }
+        self.rearm_call(id);
+    }
+
+    /// A BYE of ours was answered, or never will be.
+    pub(super) fn on_our_bye_done(&mut self, now: Now, id: CallRef, key: &DialogKey) {
+        let Some(entry) = self.dialog_entry_mut(id, key) else { return };
+        entry.byes = entry.byes.saturating_sub(1);
+        if entry.byes == 0 {
+            let by = self.calls.get(&id).map_or("refused", |call| call.ended_by);
+            self.end_dialog(now, id, key, by);
+        }
+    }
+
+    pub(super) fn dialog_entry(&self, id: CallRef, key: &DialogKey) -> Option<&CallDialog> {
+        self.calls.get(&id)?.dialogs.iter().find(|entry| entry.key == *key)
+    }
+
+    pub(super) fn dialog_entry_mut(&mut self, id: CallRef, key: &DialogKey) -> Option<&mut CallDialog> {
+        self.calls.get_mut(&id)?.dialogs.iter_mut().find(|entry| entry.key == *key)
+    }
+
+    /// the phone behind a binding says it has restarted: no call of its lives on.
+    pub(super) fn on_phone_restarted(&mut self, now: Now, user: &UserId, contact: &[u8]) {
+        let mut over: Vec<(CallRef, DialogKey)> = Vec::new();
+        for (id, call) in &self.calls {
+            for entry in &call.dialogs {
+                let its = [&entry.caller, &entry.callee].into_iter().any(|peer| match peer {
+                    Peer::Phone { user: of, contact: Some(of_contact) } => of.id == *user && of_contact == contact,
+                    Peer::Phone { contact: None, .. } | Peer::Trunk(_) => false,
+                });
+                if its && matches!(entry.dialog.phase, Phase::Confirmed { .. }) {
+                    over.push((*id, entry.key.clone()));
+                }
+            }
+        }
+        over.sort_by_key(|(id, _)| *id);
+        for (id, key) in over {
+            self.hang_up(now, id, &key, End::Restarted);
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! The way in: a datagram becomes a message, the message finds its transaction or dialog, and what is new is judged –
+//! first who asks, then whether it may be served. Nothing is remembered of a stranger (checklists §2 classes 3, 6).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::calls::NewCall;
+use super::transactions::{ClientId, ClientKind, ClientOwner, ServerId, ServerOwner};
+use super::{Engine, Event};
+use crate::auth::{Asker, Offer, Origin, Refusal};
+use crate::flow::Flow;
+use crate::id::{CallRef, CompanyId, Extension, UserId};
+use crate::number::{self, Caller, DialRules, Form};
+use crate::proxy::{self, Branch};
+use crate::registrar::AddressOfRecord;
+use crate::routing::{Answer, AnswerCause, Arrival, Called, Company};
+use crate::sip::{self, Method, Name, Parsed, Request, Response, Scheme, Uri};
+use crate::time::Now;
+use crate::transaction::{AckFate, MergeKey, ServerKey};
+
+/// What we answer requests for inside and outside dialogs; everything else is refused (checklists §2 class 6).
+const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
+
+/// Programs that look for open SIP servers, by what they call themselves.
+const SCANNERS: [&str; 10] = [
+    "friendly-scanner",
+    "sipvicious",
+    "sipcli",
+    "sip-scan",
+    "sipsak",
+    "sundayddr",
+    "iwar",
+    "vaxsipuseragent",
+    "pplsip",
+    "sippts",
+];
+
+impl Engine {
+    pub(super) fn on_datagram(&mut self, now: Now, flow: Flow, bytes: Bytes) {
+        self.counts.datagrams_in += 1;
+        match sip::parse(bytes, &self.limits) {
+            Ok(Parsed::KeepAlive) => self.counts.keep_alives += 1,
+            Ok(Parsed::Request(request)) => {
+                self.note_trailing(flow, request.trailing());
+                self.on_request(now, flow, request);
+            }
+            Ok(Parsed::Response(response)) => {
+                self.note_trailing(flow, response.trailing());
+                self.on_response(now, &response);
+            }
+            Err(malformed) => {
+                self.count(malformed.fault.name());
+                self.emit(Event::Malformed { flow, fault: malformed.fault.name() });
+                if let Some(message) = malformed.request {
+                    let fault = malformed.fault;
+                    let tag = format!("{:016x}", self.draw());
+                    let response = sip::respond(&message, flow.remote, fault.status(), fault.reason(), Some(&tag), &[]);
+                    self.send(flow, response);
+                }
+            }
+        }
+    }
+
+    fn note_trailing(&mut self, flow: Flow, count: usize) {
+        if count > 0 {
+            self.emit(Event::TrailingBytes { flow, count });
+        }
+    }
+
+    fn on_response(&mut self, now: Now, response: &Response) {
+        // RFC 3261 §18.1.2: a response whose topmost Via is not ours is discarded; RFC 6026 §8.10 and corner case 11: so
+        // is one that matches no transaction.
+        let via = response.top_via();
+        let branch = via.branch().and_then(Branch::read);
+        let Some(branch) = branch.filter(|_| self.addresses.is_sent_by(via.host_text, via.port)) else {
+            self.count("response-not-ours");
+            return;
+        };
+        let kind = match response.cseq().method {
+            Method::Cancel => ClientKind::Cancel,
+            _ => ClientKind::Request,
+        };
+        let id = ClientId { token: branch.token, kind };
+        let Some(owner) = self.clients.get(&id).map(|transaction| transaction.owner.clone()) else {
+            self.count("stray-response");
+            return;
+        };
+        match owner {
+            ClientOwner::Branch(call, index) => self.on_branch_response(now, call, index, response),
+            ClientOwner::Relay(relay) => self.on_relay_response(now, relay, response),
+            ClientOwner::Cancel => {
+                self.on_client_response(now, id, response.status(), Bytes::new);
+            }
+            ClientOwner::Bye(call, key) => {
+                self.on_client_response(now, id, response.status(), Bytes::new);
+                if response.status() >= 200 {
+                    self.on_our_bye_done(now, call, &key);
+                }
+            }
+        }
+    }
+
+    fn on_request(&mut self, now: Now, flow: Flow, request: Request) {
+        let key = ServerKey::of(&request);
+        if let Some(id) = self.server_keys.get(&key).copied() {
+            match request.method() {
+                Method::Ack => match self.on_server_ack(now, id) {
+                    AckFate::Absorbed => {}
+                    AckFate::PassUp => self.on_in_dialog_request(now, flow, request),
+                },
+                _ => self.on_server_copy(now, id),
+            }
+            return;
+        }
+        match request.method() {
+            Method::Cancel => self.on_cancel(now, flow, request),
+            _ if !request.to_tag().is_empty() => self.on_in_dialog_request(now, flow, request),
+            // RFC 3261 §16, corner case 40: an ACK that belongs to nothing goes nowhere.
+            Method::Ack => self.count("stray-ack"),
+            Method::Invite => self.on_invite(now, flow, request),
+            Method::Register => self.on_register(now, flow, request),
+            Method::Options => self.on_options(now, flow, request),
+            Method::Bye
+            | Method::Prack
+            | Method::Update
+            | Method::Info
+            | Method::Refer
+            | Method::Notify
+            | Method::Subscribe
+            | Method::Message
+            | Method::Publish
+            | Method::Other => self.on_other(now, flow, &request),
+        }
+    }
+
+    /// RFC 3261 §9.2, §16.10.
+    fn on_cancel(&mut self, now: Now, flow: Flow, cancel: Request) {
+        let key = ServerKey::of_invite_for_cancel(&cancel);
+        let Some(invite) = self.server_keys.get(&key).copied() else {
+            self.count("stray-cancel");
+            self.refuse_statelessly(flow, &cancel, 481, "Call/Transaction Does Not Exist", &[]);
+            return;
+        };
+        let Some(transaction) = self.servers.get(&invite) else { return };
+        // A CANCEL is hop by hop: it comes from where the INVITE came from (checklists §2 class 14).
+        if transaction.source.remote != flow.remote && !self.same_trunk(transaction.source, flow) {
+            self.count("foreign-cancel");
+            self.refuse_statelessly(flow, &cancel, 403, "Forbidden", &[]);
+            return;
+        }
+        let owner = transaction.owner;
+        let cancel = Arc::new(cancel);
+        let server = self.open_server(now, Arc::clone(&cancel), flow, ServerOwner::Engine);
+        self.answer(now, server, 200, "OK", &[]);
+        match owner {
+            ServerOwner::Call(call) => self.cancel_call(now, call, &cancel),
+            ServerOwner::Relay(relay) => self.cancel_relay(now, relay),
+            ServerOwner::Engine => {}
+        }
+    }
+
+    fn same_trunk(&self, one: Flow, other: Flow) -> bool {
+        match (self.trunks.identify(one.remote), self.trunks.identify(other.remote)) {
+            (Some(Origin::Trunk(one)), Some(Origin::Trunk(other))) => one.trunk().id == other.trunk().id,
+            _ => false,
+        }
+    }
+
+    /// Whether a request comes from a trunk, or from where the user it names is registered.
+    fn is_known(&self, now: Now, flow: Flow, request: &Request) -> bool {
+        if self.trunks.identify(flow.remote).is_some() {
+            return true;
+        }
+        let from = request.from();
+        let Some(company) = self.company_of(&from.uri) else { return false };
+        let Some(user) = from.uri.user_text() else { return false };
+        let user = UserId::new(&company.id, &Extension::new(user.as_ref()));
+        self.live.location.bindings_of(now.mono, &user).any(|binding| binding.flow == flow)
+    }
+
+    fn on_options(&mut self, now: Now, flow: Flow, request: Request) {
+        if !self.is_known(now, flow, &request) {
+            self.on_stranger(flow, &request);
+            return;
+        }
+        // RFC 3261 §11.2, §16.3 item 3: also with Max-Forwards 0 we may answer for ourselves.
+        let server = self.open_server(now, Arc::new(request), flow, ServerOwner::Engine);
+        let extras: [sip::Extra<'_>; 2] = [("Allow", ALLOW), ("Accept", b"application/sdp")];
+        self.answer(now, server, 200, "OK", &extras);
+    }
+
+    /// A method that nothing here serves outside a dialog.
+    fn on_other(&mut self, now: Now, flow: Flow, request: &Request) {
+        if !self.is_known(now, flow, request) {
+            self.on_stranger(flow, request);
+            return;
+        }
+        let judged = {
+            let addresses = &self.addresses;
+            proxy::validate(request, &self.hashing, |host, port| addresses.is_sent_by(host, port))
+        };
+        let server = self.open_server(now, Arc::new(request.clone()), flow, ServerOwner::Engine);
+        match judged {
+            Err(refusal) => self.refuse(now, server, &refusal),
+            Ok(_) => self.answer(now, server, 405, "Method Not Allowed", &[("Allow", ALLOW)]),
+        }
+    }
+
+    /// R-8, last row: 403, or nothing at all to what looks like a scanner.
+    pub(super) fn on_stranger(&mut self, flow: Flow, request: &Request) {
+        let agent = request.value(Name::UserAgent).unwrap_or_default().to_ascii_lowercase();
+        let scanner = SCANNERS.iter().any(|name| memchr::memmem::find(&agent, name.as_bytes()).is_some());
+        if scanner {
+            self.count("scanner-ignored");
+            self.emit(Event::Stranger { flow, answered: None });
+            return;
+        }
+        self.count("stranger-refused");
+        self.emit(Event::Stranger { flow, answered: Some(403) });
+        self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
+    }
+
+    /// Asks who it is (RFC 3261 §22). Nothing is remembered.
+    pub(super) fn challenge(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        request: &Request,
+        company: &Arc<Company>,
+        asker: Asker,
+        refusal: Refusal,
+    ) {
+        self.count(refusal.name());
+        match refusal {
+            Refusal::NoCredentials | Refusal::Stale => {}
+            Refusal::Incomplete | Refusal::WrongUri | Refusal::Wrong | Refusal::Replayed => {
+                self.emit(Event::AuthenticationFailed { flow, realm: company.domain.clone() });
+            }
+        }
+        let offer = self.offered_algorithms();
+        let fields = self.digest.challenge(now, company, offer, asker, flow.remote, refusal.staleness());
+        let extras: Vec<sip::Extra<'_>> = fields.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+        let (status, reason) = asker.status();
+        self.refuse_statelessly(flow, request, status, reason, &extras);
+    }
+
+    pub(super) fn offered_algorithms(&self) -> Offer {
+        self.config.sip.algorithms
+    }
+
+    /// The company whose SIP domain a URI names.
+    pub(super) fn company_of(&self, uri: &Uri<'_>) -> Option<Arc<Company>> {
+        let sip::Host::Name(name) = uri.host? else { return None };
+        let domain = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
+        self.config.plan.domains.get(&domain).map(Arc::clone)
+    }
+
+    fn on_invite(&mut self, now: Now, flow: Flow, request: Request) {
+        let origin = match self.trunks.identify(flow.remote) {
+            Some(origin) => origin,
+            None => match self.prove_caller(now, flow, &request) {
+                Some(origin) => origin,
+                None => return,
+            },
+        };
+        let judged = {
+            let addresses = &self.addresses;
+            proxy::validate(&request, &self.hashing, |host, port| addresses.is_sent_by(host, port))
+        };
+        // RFC 3261 §8.2.2.2: the same request by another way. One that has been through us already is no copy but a
+        // spiral, and `validate` has seen to loops.
+        let spiral = request.vias().any(|via| self.addresses.is_sent_by(via.host_text, via.port));
+        let merged = !spiral && self.merges.contains_key(&MergeKey::of(&request));
+        let request = Arc::new(request);
+        let call = CallRef(self.next_id());
+        let server = self.open_server(now, Arc::clone(&request), flow, ServerOwner::Engine);
+        let admitted = match judged {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                self.refuse(now, server, &refusal);
+                return;
+            }
+        };
+        if merged {
+            self.count("merged-request");
+            self.answer(now, server, 482, "Loop Detected", &[]);
+            return;
+        }
+        // Corner case 5: the caller knows within 200 ms that we are at it; at once is within.
+        self.answer(now, server, 100, "Trying", &[]);
+        if self.draining {
+            let mut answer = Answer::new(AnswerCause::TrunkLimit, "Switchboard is shutting down");
+            answer.q850 = Some(41);
+            self.refuse_early(now, server, call, &answer);
+            return;
+        }
+        match &origin {
+            Origin::Trunk(proof) => {
+                let trunk = Arc::clone(proof.trunk());
+                if !self.admit_trunk_call(now, &trunk) {
+                    let answer = Answer::new(AnswerCause::TrunkLimit, format!("trunk {} is at its limit", trunk.id));
+                    self.refuse_early(now, server, call, &answer);
+                    return;
+                }
+            }
+            Origin::User(proof) => {
+                let proof = proof.clone();
+                if let Err(answer) = self.claim_caller(now, call, &proof) {
+                    self.refuse_early(now, server, call, &answer);
+                    return;
+                }
+            }
+        }
+        let routing = {
+            let addresses = &self.addresses;
+            proxy::route(&request, |uri| addresses.is_ours(uri))
+        };
+        let (called, form, company) = self.read_called(&request, &origin);
+        let (caller, trunk, from_user) = match &origin {
+            Origin::Trunk(proof) => {
+                let trunk = proof.trunk();
+                (read_trunk_caller(&request, &trunk.dial), Some(trunk.id.clone()), None)
+            }
+            Origin::User(proof) => {
+                let user = proof.user();
+                (Caller::Name(user.id.extension.as_str().into()), None, Some(user.id.clone()))
+            }
+        };
+        let arrival = Arrival { call, called, form, caller, trunk, from_user, shuffle: self.draw() };
+        if let Some(transaction) = self.servers.get_mut(&server) {
+            transaction.owner = ServerOwner::Call(call);
+        }
+        let routes = routing.routes;
+        self.begin_call(now, NewCall { server, request, source: flow, origin, admitted, routes, arrival, company });
+    }
+
+    /// A caller that is no trunk is a user, or a stranger.
+    fn prove_caller(&mut self, now: Now, flow: Flow, request: &Request) -> Option<Origin> {
+        let Some(company) = self.company_of(&request.from().uri) else {
+            self.on_stranger(flow, request);
+            return None;
+        };
+        let offer = self.offered_algorithms();
+        match self.digest.verify(now, &company, offer, Asker::Proxy, flow.remote, request) {
+            Ok(proof) => {
+                // Checklists §2 class 12: proven as one, speaking as another.
+                let own = AddressOfRecord::of(&request.from().uri).is_some_and(|aor| aor.is_of(&proof));
+                if !own {
+                    self.count("from-of-another");
+                    self.refuse_statelessly(flow, request, 403, "From Is Not You", &[]);
+                    return None;
+                }
+                Some(Origin::User(proof))
+            }
+            Err(refusal) => {
+                self.challenge(now, flow, request, &company, Asker::Proxy, refusal);
+                None
+            }
+        }
+    }
+
+    /// What was called, and whose it is.
+    fn read_called(&self, request: &Request, origin: &Origin) -> (Called, Option<Form>, Option<CompanyId>) {
+        let uri = request.uri();
+        let text = uri.user_text().unwrap_or_default();
+        let written = || Called::Unknown(String::from_utf8_lossy(uri.text).chars().take(64).collect());
+        let plan = &self.config.plan;
+        let dial = match origin {
+            Origin::Trunk(proof) => proof.trunk().dial.clone(),
+            Origin::User(proof) => {
+                let company = proof.company();
+                let extension = Extension::new(text.as_ref());
+                let own_domain = match uri.host {
+                    Some(sip::Host::Name(name)) => name.eq_ignore_ascii_case(company.domain.as_bytes()),
+                    Some(_) | None => false,
+                };
+                let reachable = own_domain || self.addresses.is_ours(&uri) || uri.scheme == Scheme::Tel;
+                if !reachable {
+                    // Checklists §2 class 16: another domain is not ours to call.
+                    return (written(), None, Some(company.id.clone()));
+                }
+                if uri.scheme != Scheme::Tel && company.users.contains_key(&extension) {
+                    return (Called::User(UserId::new(&company.id, &extension)), None, Some(company.id.clone()));
+                }
+                let trunk = company.outbound_trunk.as_ref().and_then(|trunk| plan.trunks.get(trunk));
+                trunk.map_or_else(DialRules::default, |trunk| trunk.dial.clone())
+            }
+        };
+        // parameters in the user part (`+9180…;npdi`) are no part of the number.
+        let bare = text.split(';').next().unwrap_or_default();
+        match number::read_called(bare, &dial, |number| plan.numbers.contains_key(number)) {
+            Some((number, form)) => {
+                let company = plan.numbers.get(&number).map(|(company, _)| company.id.clone());
+                let company = company.or_else(|| match origin {
+                    Origin::Trunk(_) => None,
+                    Origin::User(proof) => Some(proof.company().id.clone()),
+                });
+                (Called::Number(number), Some(form), company)
+            }
+            None => (
+                written(),
+                None,
+                match origin {
+                    Origin::Trunk(_) => None,
+                    Origin::User(proof) => Some(proof.company().id.clone()),
+                },
+            ),
+        }
+    }
+
+    /// The identity of a server transaction that is to be answered on the spot.
+    pub(super) fn open_and_answer(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        request: Request,
+        status: u16,
+        reason: &str,
+        extras: &[sip::Extra<'_>],
+    ) -> ServerId {
+        let server = self.open_server(now, Arc::new(request), flow, ServerOwner::Engine);
+        self.answer(now, server, status, reason, extras);
+        server
+    }
+}
+
+/// P-Asserted-Identity from a trunk, else From.
+fn read_trunk_caller(request: &Request, dial: &DialRules) -> Caller {
+    let asserted = request.name_addrs(Name::PAssertedIdentity).find_map(|identity| identity.uri.user_text());
+    let text = asserted.or_else(|| request.from().uri.user_text()).unwrap_or_default();
+    Caller::read(text.split(';').next().unwrap_or_default(), dial)
+}

@@ -1,0 +1,99 @@
+//! Trunks in use: calls at once, new calls a second, and where each trunk's proxy is.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::Engine;
+use crate::id::TrunkId;
+use crate::number::E164;
+use crate::routing::Trunk;
+use crate::time::{Instant, Now};
+
+/// One trunk's use.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TrunkUse {
+    /// Calls in both directions.
+    pub(super) calls: u32,
+    /// Calls that may still begin in this second's allowance, in thousandths: a bucket that refills steadily.
+    tokens: u64,
+    refilled_at: Instant,
+    /// Where its proxy is, from a look-up of its name.
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+impl Engine {
+    /// whether a trunk may begin one more call now; counts it against the trunk's rate.
+    pub(super) fn admit_trunk_call(&mut self, now: Now, trunk: &Trunk) -> bool {
+        let usage = self.trunk_use.entry(trunk.id.clone()).or_default();
+        if trunk.max_calls.is_some_and(|most| usage.calls >= most) {
+            return false;
+        }
+        let Some(rate) = trunk.max_calls_per_second else { return true };
+        let full = u64::from(rate) * 1000;
+        let passed: Duration = now.mono.since(usage.refilled_at);
+        let refill = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).saturating_mul(u64::from(rate));
+        if usage.refilled_at == Instant::ORIGIN || refill > 0 {
+            usage.tokens =
+                if usage.refilled_at == Instant::ORIGIN { full } else { full.min(usage.tokens.saturating_add(refill)) };
+            usage.refilled_at = now.mono;
+        }
+        if usage.tokens < 1000 {
+            return false;
+        }
+        usage.tokens -= 1000;
+        true
+    }
+
+    pub(super) fn count_trunk_up(&mut self, trunk: &TrunkId) {
+        self.trunk_use.entry(trunk.clone()).or_default().calls += 1;
+    }
+
+    pub(super) fn count_trunk_down(&mut self, trunk: &TrunkId) {
+        if let Some(usage) = self.trunk_use.get_mut(trunk) {
+            usage.calls = usage.calls.saturating_sub(1);
+        }
+    }
+
+    /// Where a trunk's proxy is: its address, or what its name was last found to mean.
+    pub(super) fn proxy_addresses(&self, trunk: &Trunk) -> SmallVec<[SocketAddr; 2]> {
+        let Some(proxy) = &trunk.proxy else { return SmallVec::new() };
+        match proxy.host.parse() {
+            Ok(address) => std::iter::once(SocketAddr::new(address, proxy.port.unwrap_or(5060))).collect(),
+            Err(_) => {
+                self.trunk_use.get(&trunk.id).map(|usage| usage.addresses.iter().copied().collect()).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Whether an address is one of a trunk's proxy.
+    pub(super) fn is_trunk_address(&self, trunk: &TrunkId, address: SocketAddr) -> bool {
+        self.config.plan.trunks.get(trunk).is_some_and(|trunk| self.proxy_addresses(trunk).contains(&address))
+    }
+
+    /// Request-URI and addresses of a number behind a trunk; `None` while it cannot be reached, or is at its limit.
+    pub(super) fn trunk_destination(
+        &self,
+        trunk: &TrunkId,
+        number: &E164,
+    ) -> Option<(Bytes, SmallVec<[SocketAddr; 2]>)> {
+        let trunk = self.config.plan.trunks.get(trunk)?;
+        let calls = self.trunk_use.get(&trunk.id).map_or(0, |usage| usage.calls);
+        if trunk.max_calls.is_some_and(|most| calls >= most) {
+            return None;
+        }
+        let proxy = trunk.proxy.as_ref()?;
+        let addresses = self.proxy_addresses(trunk);
+        if addresses.is_empty() {
+            return None;
+        }
+        let host = if proxy.host.contains(':') { format!("[{}]", proxy.host) } else { proxy.host.clone() };
+        let uri = match proxy.port {
+            Some(port) => format!("sip:{number}@{host}:{port}"),
+            None => format!("sip:{number}@{host}"),
+        };
+        Some((Bytes::from(uri), addresses))
+    }
+}
