@@ -39,6 +39,7 @@
 //! | [`proxy`] | what may be forwarded, how a copy looks, dialogs (RFC 3261 §16) | companies, persons |
 //! | [`config`] | TOML → one checked value, or every problem with its place (R-9) | the running daemon |
 //! | [`engine`] | the composition: every table, and what a message does to them | the outside |
+//! | [`peer`] | phones and trunks written on another SIP reader, for the demo and the tests | [`sip`] |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 pub mod auth;
@@ -49,6 +50,7 @@ pub mod flow;
 pub mod hours;
 pub mod id;
 pub mod number;
+pub mod peer;
 pub mod proxy;
 pub mod registrar;
 pub mod routing;

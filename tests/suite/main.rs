@@ -1,0 +1,13 @@
+//! The engine with peers in memory: one story a test, ending with an empty audit.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::panic,
+    unreachable_pub
+)]
+
+mod calls;
+mod companies;
+mod world;
