@@ -39,12 +39,16 @@
 //! | [`proxy`] | what may be forwarded, how a copy looks, dialogs (RFC 3261 §16) | companies, persons |
 //! | [`config`] | TOML → one checked value, or every problem with its place (R-9) | the running daemon |
 //! | [`engine`] | the composition: every table, and what a message does to them | the outside |
+//! | [`daemon`], [`control`], [`cli`] | the outside | decisions |
 //! | [`peer`] | phones and trunks written on another SIP reader, for the demo and the tests | [`sip`] |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 pub mod auth;
 pub mod claim;
+pub mod cli;
 pub mod config;
+pub mod control;
+pub mod daemon;
 pub mod engine;
 pub mod flow;
 pub mod hours;

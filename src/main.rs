@@ -1,2 +1,5 @@
-//! The command line: to come.
-fn main() {}
+//! The command line.
+
+fn main() -> std::process::ExitCode {
+    switchboard::cli::main()
+}

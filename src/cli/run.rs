@@ -1,0 +1,28 @@
+//! `switchboard run`
+
+use super::outcome::{Failure, Outcome};
+use super::place::Place;
+use crate::daemon::{self, LogFormat, LogSettings, RunError, RunSettings};
+
+/// SIGHUP loads the configuration again. SIGTERM and SIGINT drain: no new calls are taken and running ones are kept for up to five minutes; a
+/// second signal ends them at once.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// How a line of the log looks
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// error, warn, info, debug or trace, or a filter as in RUST_LOG [default: RUST_LOG, else info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+/// Runs until told to end.
+pub(super) fn run(place: &Place, arguments: Arguments) -> Result<Outcome, Failure> {
+    let Arguments { log_format: format, log_level: level } = arguments;
+    let settings = RunSettings { directory: place.directory(), log: LogSettings { format, level } };
+    match daemon::run(settings) {
+        Ok(()) => Ok(Outcome::Done),
+        Err(RunError::Log(error)) => Err(Failure::usage(error)),
+        Err(error @ (RunError::Start(_) | RunError::Signals(_))) => Err(Failure::no(error.to_string())),
+    }
+}

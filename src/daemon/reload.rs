@@ -1,0 +1,104 @@
+//! What came of loading the configuration again: adopted whole or refused whole.
+
+use serde::{Deserialize, Serialize};
+
+use super::listeners::ListenError;
+use crate::config::Problems;
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum ReloadOutcome {
+    /// The new version serves.
+    Adopted {
+        /// Milliseconds since 1970.
+        at: i64,
+        /// In words: `+2 users, −1 number, sales: ring 25s → 20s`.
+        changes: String,
+    },
+    /// The old version serves on.
+    Refused {
+        /// Milliseconds since 1970.
+        at: i64,
+        /// How many problems there are.
+        count: usize,
+        /// All of them, for people, without colour.
+        text: String,
+        /// All of them, for programs: a list of `{file, line, column, key, message, help}`; empty where the files are not to blame.
+        problems: serde_json::Value,
+    },
+}
+
+impl ReloadOutcome {
+    /// The files have problems.
+    pub(super) fn problems(at: i64, problems: &Problems) -> ReloadOutcome {
+        ReloadOutcome::Refused {
+            at,
+            count: problems.count(),
+            text: problems.render(false),
+            problems: serde_json::to_value(problems).unwrap_or_default(),
+        }
+    }
+
+    /// The sockets cannot be had.
+    pub(super) fn no_socket(at: i64, error: &ListenError) -> ReloadOutcome {
+        ReloadOutcome::failed(at, error.to_string())
+    }
+
+    /// Something else stands in the way.
+    pub(super) fn failed(at: i64, why: String) -> ReloadOutcome {
+        ReloadOutcome::Refused { at, count: 1, text: why, problems: serde_json::Value::Array(Vec::new()) }
+    }
+
+    /// Whether the new version serves.
+    pub fn is_adopted(&self) -> bool {
+        match self {
+            ReloadOutcome::Adopted { .. } => true,
+            ReloadOutcome::Refused { .. } => false,
+        }
+    }
+
+    /// Milliseconds since 1970: when it was tried.
+    pub fn at(&self) -> i64 {
+        match self {
+            ReloadOutcome::Adopted { at, .. } | ReloadOutcome::Refused { at, .. } => *at,
+        }
+    }
+
+    /// The log's line or lines.
+    pub(super) fn log(&self) {
+        match self {
+            ReloadOutcome::Adopted { changes, .. } => tracing::info!("configuration adopted: {changes}"),
+            ReloadOutcome::Refused { count, text, .. } => {
+                tracing::error!("configuration refused, the old one serves on ({count} problems):\n{text}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_travel_as_json() {
+        let refused = ReloadOutcome::failed(1_700_000_000_000, "the address is in use".into());
+        let adopted = ReloadOutcome::Adopted { at: 7, changes: "+2 users".into() };
+        for outcome in [refused, adopted] {
+            let line = serde_json::to_string(&outcome).unwrap();
+            assert_eq!(serde_json::from_str::<ReloadOutcome>(&line).unwrap(), outcome, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_sockets_names_the_address_and_no_file() {
+        let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = ListenError::Bind(super::super::udp::bind(address).unwrap_err());
+        let outcome = ReloadOutcome::no_socket(3, &error);
+        let ReloadOutcome::Refused { count: 1, text, problems, at: 3 } = &outcome else { panic!("{outcome:?}") };
+        assert!(text.contains(&address.to_string()), "{text}");
+        assert_eq!(problems.as_array().map(Vec::len), Some(0));
+        assert!(!outcome.is_adopted());
+    }
+}

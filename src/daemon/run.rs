@@ -1,0 +1,161 @@
+//! `switchboard run`: the daemon as a service: signals, systemd, the log.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::log::{self, LogSettings};
+use super::notify_systemd::Announce;
+use super::start::{Client, ControlSocket, Daemon, StartError, Watching};
+use crate::engine::{Command, Reply};
+
+/// How long running calls are kept after the first SIGTERM or SIGINT. `TimeoutStopSec` of the unit must be longer.
+pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(300);
+
+/// How often a draining daemon looks whether the calls are over.
+const DRAIN_LOOK: Duration = Duration::from_millis(250);
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// The configuration directory.
+    pub directory: PathBuf,
+    /// The log.
+    pub log: LogSettings,
+}
+
+/// Why the daemon did not run.
+#[derive(Debug)]
+pub enum RunError {
+    /// It did not start.
+    Start(StartError),
+    /// The log cannot be written as wanted.
+    Log(String),
+    /// The system does not let us wait for signals.
+    Signals(std::io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Start(error) => error.fmt(f),
+            RunError::Log(error) => f.write_str(error),
+            RunError::Signals(error) => write!(f, "cannot wait for signals: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Runs until SIGTERM or SIGINT. The first drains: no new calls, running ones are kept for up to five minutes; the second ends it at once.
+/// SIGHUP loads the configuration again.
+///
+/// # Errors
+/// Why it did not start.
+pub fn run(settings: RunSettings) -> Result<(), RunError> {
+    let flush = log::start(&settings.log).map_err(RunError::Log)?;
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!("panicked at {place}: {}", message_of(panic.payload()));
+    }));
+    let announce = Announce::ToSystemd;
+    let daemon = Daemon::from_directory(settings.directory.clone()).map_err(RunError::Start)?;
+    let socket = daemon.config().control.socket.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Signals)?;
+    // Signals are ours before the daemon is ready: a SIGTERM that comes early is not lost.
+    let mut signals = runtime.block_on(async { Signals::open() }).map_err(RunError::Signals)?;
+    let handle = daemon
+        .with_control(ControlSocket::Open)
+        .with_watching(Watching::Files)
+        .with_announce(announce)
+        .start()
+        .map_err(RunError::Start)?;
+    for address in handle.addresses() {
+        tracing::info!("listening on udp:{address}");
+    }
+    tracing::info!("control socket {}", socket.display());
+    announce.ready("serving");
+
+    let client = handle.client();
+    runtime.block_on(serve(&mut signals, &client, announce));
+    handle.shut_down();
+    tracing::info!("ended");
+    drop(flush);
+    Ok(())
+}
+
+/// What a panic says of itself.
+pub(super) fn message_of(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+enum Told {
+    End,
+    Reload,
+}
+
+impl Signals {
+    fn open() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hang_up.recv() => Told::Reload,
+        }
+    }
+}
+
+async fn serve(signals: &mut Signals, client: &Client, announce: Announce) {
+    while let Told::Reload = signals.next().await {
+        // The outcome is in the log.
+        drop(client.reload().await);
+    }
+    tracing::info!(
+        "draining: no new calls; running ones are kept for up to {} s, a second signal ends them now",
+        DRAIN_LIMIT.as_secs()
+    );
+    announce.stopping("draining: no new calls");
+    let drained = async {
+        while let Some(calls) = drain(client).await {
+            announce.status(&format!("draining: {calls} calls left"));
+            sleep(DRAIN_LOOK).await;
+        }
+    };
+    let again = async {
+        // What is loaded now would serve no call.
+        while let Told::Reload = signals.next().await {}
+    };
+    tokio::select! {
+        ended = timeout_at(Instant::now() + DRAIN_LIMIT, drained) => match ended {
+            Ok(()) => tracing::info!("drained"),
+            Err(_) => tracing::warn!("calls were still running at the end of the drain"),
+        },
+        () = again => tracing::warn!("ended at once, calls or not"),
+    }
+}
+
+/// Tells the engine (again; it does no harm) and gives the number of calls left, `None` when there are none.
+async fn drain(client: &Client) -> Option<usize> {
+    client.command(Command::Drain).await.ok()?;
+    match client.command(Command::Status).await {
+        Ok(Reply::Status(status)) => Some(status.calls).filter(|calls| *calls > 0),
+        Ok(_) | Err(_) => None,
+    }
+}

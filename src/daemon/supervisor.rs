@@ -1,0 +1,274 @@
+//! The thread that does what may take long: loading and watching the configuration, looking up trunks, serving the control
+//! socket. What it finds reaches the engine as orders.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::clock::wall;
+use super::counters::Counters;
+use super::engine_loop::{Adoption, Order};
+use super::listeners::Listeners;
+use super::notify_systemd::Announce;
+use super::reload::ReloadOutcome;
+use super::start::{Client, Report, Watching};
+use super::trunks::Lookups;
+use super::watch::Watch;
+use crate::config::{self, Config};
+use crate::control;
+use crate::id::TrunkId;
+use crate::time::WallTime;
+
+/// What the rest of the daemon asks of this thread.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// Load the files again.
+    Reload(oneshot::Sender<ReloadOutcome>),
+    /// Serve this configuration.
+    Adopt(Arc<Config>, oneshot::Sender<ReloadOutcome>),
+    /// How the daemon is.
+    Report(oneshot::Sender<Report>),
+    /// End the thread.
+    Stop,
+}
+
+/// What the thread is put in charge of.
+pub(super) struct Charge {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) config: Arc<Config>,
+    pub(super) listeners: Listeners,
+    pub(super) addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    pub(super) order: mpsc::Sender<Order>,
+    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) client: Client,
+    pub(super) server: Option<control::Server>,
+    pub(super) watching: Watching,
+    pub(super) announce: Announce,
+    pub(super) counters: Arc<Counters>,
+    pub(super) started_at: WallTime,
+}
+
+/// Runs until told to stop.
+pub(super) fn run(charge: Charge) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(supervise(charge)),
+        Err(error) => {
+            tracing::error!("cannot start the supervisor's event loop: {error}; no reloads, no control socket")
+        }
+    }
+}
+
+async fn supervise(charge: Charge) {
+    let Charge {
+        directory,
+        config,
+        listeners,
+        addresses,
+        order,
+        mut asks,
+        client,
+        server,
+        watching,
+        announce,
+        counters,
+        started_at,
+    } = charge;
+    let changed = Arc::new(Notify::new());
+    let watch = match (watching, &directory) {
+        (Watching::Files, Some(directory)) => match Watch::start(directory, Arc::clone(&changed)) {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                tracing::warn!("{error}");
+                None
+            }
+        },
+        (Watching::Files | Watching::Nothing, _) => None,
+    };
+    let (found, mut finds) = mpsc::channel(16);
+    let mut lookups = Lookups::new(found);
+    lookups.follow(&config.plan);
+    let serving = server.map(|server| tokio::spawn(server.serve(client)));
+
+    let mut supervisor = Supervisor {
+        directory,
+        config,
+        listeners,
+        addresses,
+        order,
+        announce,
+        counters,
+        started_at,
+        watch,
+        lookups,
+        proxies: BTreeMap::new(),
+        last_reload: None,
+        last_refusal: None,
+    };
+    loop {
+        tokio::select! {
+            ask = asks.recv() => match ask {
+                Some(Ask::Reload(answer)) => {
+                    let outcome = supervisor.reload(Because::Asked).await;
+                    // Whoever asked may have gone.
+                    let _ = answer.send(outcome);
+                }
+                Some(Ask::Adopt(config, answer)) => {
+                    let outcome = supervisor.adopt(config).await;
+                    supervisor.keep(&outcome, Because::Asked);
+                    let _ = answer.send(outcome);
+                }
+                Some(Ask::Report(answer)) => drop(answer.send(supervisor.report())),
+                Some(Ask::Stop) | None => break,
+            },
+            () = changed.notified() => drop(supervisor.reload(Because::FilesChanged).await),
+            Some((trunk, addresses)) = finds.recv() => supervisor.found(trunk, addresses).await,
+        }
+    }
+    if let Some(serving) = serving {
+        // Ending the task drops the server, which removes its socket's file.
+        serving.abort();
+        let _ = serving.await;
+    }
+}
+
+/// Why the configuration is loaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Because {
+    /// Somebody wants an answer.
+    Asked,
+    /// The files changed; editors touch them more than once for one change.
+    FilesChanged,
+}
+
+struct Supervisor {
+    directory: Option<PathBuf>,
+    config: Arc<Config>,
+    listeners: Listeners,
+    addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    order: mpsc::Sender<Order>,
+    announce: Announce,
+    counters: Arc<Counters>,
+    started_at: WallTime,
+    watch: Option<Watch>,
+    lookups: Lookups,
+    proxies: BTreeMap<TrunkId, Vec<SocketAddr>>,
+    last_reload: Option<ReloadOutcome>,
+    /// The refusal last logged, so that a file being edited does not fill the log.
+    last_refusal: Option<String>,
+}
+
+impl Supervisor {
+    /// the whole directory, checked, and adopted in one step or not at all.
+    async fn reload(&mut self, because: Because) -> ReloadOutcome {
+        let now = || wall().unix_millis();
+        let outcome = match self.directory.clone() {
+            None => ReloadOutcome::failed(now(), "this daemon was not started from a directory".into()),
+            Some(directory) => {
+                self.announce.reloading();
+                let outcome = match load(&directory) {
+                    Ok(config) => self.adopt(config).await,
+                    Err(outcome) => outcome,
+                };
+                if let Some(watch) = &mut self.watch {
+                    watch.renew();
+                }
+                self.announce.ready(&match &outcome {
+                    ReloadOutcome::Adopted { .. } => "serving".to_owned(),
+                    ReloadOutcome::Refused { count, .. } => {
+                        format!("serving; the last change of the configuration was refused: {count} problems")
+                    }
+                });
+                outcome
+            }
+        };
+        self.keep(&outcome, because);
+        outcome
+    }
+
+    async fn adopt(&mut self, config: Arc<Config>) -> ReloadOutcome {
+        let at = wall().unix_millis();
+        let change = match self.listeners.change_to(&config.sip) {
+            Ok(change) => change,
+            Err(error) => return ReloadOutcome::no_socket(at, &error),
+        };
+        let (done, adopted) = oneshot::channel();
+        let adoption = Adoption {
+            config: Arc::clone(&config),
+            listeners: change.listeners.clone(),
+            added: change.added.clone(),
+            removed: change.removed.clone(),
+            done,
+        };
+        if self.order.send(Order::Adopt(Box::new(adoption))).await.is_err() {
+            return ReloadOutcome::failed(at, "the engine's thread has ended".into());
+        }
+        match adopted.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return ReloadOutcome::failed(at, error),
+            Err(_) => return ReloadOutcome::failed(at, "the engine's thread has ended".into()),
+        }
+        self.listeners.adopt(change);
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = self.listeners.addresses();
+        let changes = changes(&self.config, &config);
+        self.lookups.follow(&config.plan);
+        self.config = config;
+        self.proxies.retain(|trunk, _| self.config.plan.trunks.contains_key(trunk));
+        for (trunk, addresses) in self.proxies.clone() {
+            self.tell(trunk, addresses).await;
+        }
+        ReloadOutcome::Adopted { at, changes }
+    }
+
+    fn keep(&mut self, outcome: &ReloadOutcome, because: Because) {
+        let refusal = match outcome {
+            ReloadOutcome::Adopted { .. } => None,
+            ReloadOutcome::Refused { text, .. } => Some(text.clone()),
+        };
+        let news = because == Because::Asked || refusal.is_none() || refusal != self.last_refusal;
+        if news {
+            outcome.log();
+        }
+        self.last_refusal = refusal;
+        self.last_reload = Some(outcome.clone());
+    }
+
+    async fn found(&mut self, trunk: TrunkId, addresses: Vec<SocketAddr>) {
+        self.proxies.insert(trunk.clone(), addresses.clone());
+        self.tell(trunk, addresses).await;
+    }
+
+    async fn tell(&self, trunk: TrunkId, addresses: Vec<SocketAddr>) {
+        // Without an engine there is nobody to tell.
+        let _ = self.order.send(Order::TrunkAddresses { trunk, addresses }).await;
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: self.started_at.unix_millis(),
+            directory: self.directory.clone(),
+            listening: self.listeners.addresses().iter().map(|address| format!("udp:{address}")).collect(),
+            last_reload: self.last_reload.clone(),
+            counters: self.counters.read(),
+        }
+    }
+}
+
+fn load(directory: &Path) -> Result<Arc<Config>, ReloadOutcome> {
+    match config::load(directory) {
+        Ok(config) => Ok(Arc::new(config)),
+        Err(problems) => Err(ReloadOutcome::problems(wall().unix_millis(), &problems)),
+    }
+}
+
+fn changes(old: &Config, new: &Config) -> String {
+    let mut changes = config::diff(old, new);
+    if old.control != new.control {
+        changes.push_str("; [control] takes effect at the next start");
+    }
+    changes
+}

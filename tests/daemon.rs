@@ -1,0 +1,243 @@
+//! The daemon as a whole, inside this process: sockets, engine, reloads, the control socket and the command line.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::fs;
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Command as Program, Output, Stdio};
+use std::time::Duration;
+
+use switchboard::control::{self, Answer, Request};
+use switchboard::daemon::{ControlSocket, Daemon, Handle, ReloadOutcome, StartError, Watching};
+use switchboard::engine::{Command, Reply};
+use tempfile::TempDir;
+
+const COMPANY: &str = r#"
+name     = "Acme Traders"
+domain   = "acme.example"
+timezone = "Asia/Kolkata"
+
+[numbers."+918041234567"]
+routes = [{ to = "department:sales" }]
+
+[departments.sales]
+members = ["221"]
+
+[users.221]
+name     = "Asha Rao"
+email    = "asha@bpo.example"
+person   = "asha"
+password = "a password of hers"
+"#;
+
+/// A configuration directory that listens on `port` of loopback.
+fn directory(port: u16) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("companies")).unwrap();
+    write_machine(directory.path(), port);
+    fs::write(directory.path().join("companies/acme.toml"), COMPANY).unwrap();
+    directory
+}
+
+fn write_machine(directory: &Path, port: u16) {
+    let text = format!(
+        "[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\n[control]\nsocket = \"{0}/control.sock\"\n[state]\ndirectory = \"{0}/state\"\n\
+         [trunks.airtel]\nsources = [\"192.0.2.0/28\"]\ncountry-code = \"91\"\nnational-prefix = \"0\"\n",
+        directory.display()
+    );
+    fs::write(directory.join("switchboard.toml"), text).unwrap();
+}
+
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn started(directory: &TempDir) -> Handle {
+    Daemon::from_directory(directory.path()).unwrap().with_control(ControlSocket::Open).start().unwrap()
+}
+
+/// Sends a REGISTER without credentials and gives the answer's first line.
+fn register(port: u16) -> String {
+    let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    phone.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let here = phone.local_addr().unwrap();
+    let message = format!(
+        "REGISTER sip:acme.example SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKdaemon1\r\nMax-Forwards: 70\r\n\
+         From: <sip:221@acme.example>;tag=1\r\nTo: <sip:221@acme.example>\r\nCall-ID: daemon-test\r\nCSeq: 1 REGISTER\r\n\
+         Contact: <sip:221@{here}>\r\nContent-Length: 0\r\n\r\n"
+    );
+    phone.send_to(message.as_bytes(), ("127.0.0.1", port)).unwrap();
+    let mut buffer = [0; 4096];
+    let (length, _) = phone.recv_from(&mut buffer).unwrap();
+    String::from_utf8_lossy(&buffer[..length]).lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn it_answers_the_network_and_its_handle() {
+    let port = free_port();
+    let directory = directory(port);
+    let handle = started(&directory);
+    assert_eq!(handle.addresses().iter().map(|address| address.port()).collect::<Vec<_>>(), [port]);
+    assert!(register(port).contains("401"), "a phone without credentials is challenged");
+    let Ok(Reply::Status(status)) = handle.command(Command::Status) else { panic!("no status") };
+    assert_eq!((status.companies, status.users, status.calls), (1, 1, 0));
+    handle.shut_down();
+    assert!(UdpSocket::bind(("127.0.0.1", port)).is_ok(), "its port is free again");
+}
+
+#[test]
+fn a_taken_port_is_a_refusal_that_names_it() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let directory = directory(taken.local_addr().unwrap().port());
+    let error = Daemon::from_directory(directory.path()).unwrap().start().unwrap_err();
+    assert!(matches!(error, StartError::Listen(_)));
+    assert!(error.to_string().contains(&taken.local_addr().unwrap().to_string()), "{error}");
+}
+
+#[test]
+fn a_broken_reload_is_refused_whole_and_the_next_good_one_adopted() {
+    let port = free_port();
+    let directory = directory(port);
+    let handle = started(&directory);
+    let company = directory.path().join("companies/acme.toml");
+
+    fs::write(&company, COMPANY.replace("Asia/Kolkata", "Asia/Kolkatta").replace("[\"221\"]", "[\"999\"]")).unwrap();
+    let ReloadOutcome::Refused { count, text, .. } = handle.reload().unwrap() else { panic!("adopted") };
+    assert!(count >= 2, "all problems at once: {text}");
+    assert!(text.contains("Asia/Kolkatta") && text.contains("999"), "{text}");
+    assert!(register(port).contains("401"), "the old one serves on");
+
+    fs::write(&company, format!("{COMPANY}\n[users.222]\nname = \"Ravi\"\npassword = \"another one\"\n")).unwrap();
+    let ReloadOutcome::Adopted { changes, .. } = handle.reload().unwrap() else { panic!("refused") };
+    assert!(changes.contains("+1 user"), "{changes}");
+    let Ok(Reply::Status(status)) = handle.command(Command::Status) else { panic!("no status") };
+    assert_eq!(status.users, 2);
+}
+
+#[test]
+fn a_reload_moves_to_a_new_port_only_if_it_can_be_had() {
+    let (first, second) = (free_port(), free_port());
+    let directory = directory(first);
+    let handle = started(&directory);
+
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    write_machine(directory.path(), taken.local_addr().unwrap().port());
+    assert!(!handle.reload().unwrap().is_adopted());
+    assert!(register(first).contains("401"), "nothing has changed");
+
+    write_machine(directory.path(), second);
+    assert!(handle.reload().unwrap().is_adopted());
+    assert!(register(second).contains("401"));
+    assert!(UdpSocket::bind(("127.0.0.1", first)).is_ok(), "the old port was let go");
+}
+
+#[test]
+fn a_changed_file_is_noticed() {
+    let port = free_port();
+    let directory = directory(port);
+    let handle = Daemon::from_directory(directory.path()).unwrap().with_watching(Watching::Files).start().unwrap();
+    // The watch stands once the supervisor answers.
+    assert!(handle.report().unwrap().last_reload.is_none());
+    let fresh = directory.path().join("companies/.acme.toml.new");
+    fs::write(&fresh, format!("{COMPANY}\n[users.222]\nname = \"Ravi\"\npassword = \"another one\"\n")).unwrap();
+    fs::rename(&fresh, directory.path().join("companies/acme.toml")).unwrap();
+    let users = |handle: &Handle| match handle.command(Command::Status) {
+        Ok(Reply::Status(status)) => status.users,
+        other => panic!("{other:?}"),
+    };
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while users(&handle) != 2 {
+        assert!(std::time::Instant::now() < deadline, "the change was not noticed");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_control_socket_speaks_for_the_daemon() {
+    let directory = directory(free_port());
+    let handle = started(&directory);
+    let socket = directory.path().join("control.sock");
+    let Ok(Answer::Status(status, report)) = control::ask(&socket, &Request::Engine(Command::Status)) else {
+        panic!("no status")
+    };
+    assert_eq!(status.numbers, 1);
+    assert_eq!(report.listening.len(), 1);
+    let answer = control::ask(&socket, &Request::Engine(Command::Pause { user: "999@acme".into() })).unwrap();
+    assert!(matches!(answer, Answer::Engine(Reply::Refused(_))), "{answer:?}");
+    assert!(matches!(control::ask(&socket, &Request::Reload), Ok(Answer::Reloaded(outcome)) if outcome.is_adopted()));
+    handle.shut_down();
+    assert!(!socket.exists(), "it takes its socket along");
+}
+
+fn switchboard(directory: &Path, arguments: &[&str]) -> Output {
+    let mut program = Program::new(env!("CARGO_BIN_EXE_switchboard"));
+    program.arg("--config").arg(directory).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn commands_speak_to_the_daemon_and_say_so_with_their_status() {
+    let directory = directory(free_port());
+    let path = directory.path();
+    let output = switchboard(path, &["agents"]);
+    assert_eq!(output.status.code(), Some(3), "no daemon runs: {output:?}");
+    assert!(text(&output.stderr).contains("control.sock"), "{output:?}");
+
+    let handle = started(&directory);
+    for (arguments, status, says) in [
+        (&["agents"][..], 0, "not-registered"),
+        (&["agents", "--json"], 0, "\"extension\": \"221\""),
+        (&["calls"], 0, "no calls"),
+        (&["queue"], 0, "nobody waits"),
+        (&["registrations"], 0, "no registrations"),
+        (&["pause", "221@acme"], 0, "221@acme"),
+        (&["agents"], 0, "paused"),
+        (&["resume", "221@acme"], 0, "221@acme"),
+        (&["take-calls", "off", "221@acme"], 0, "221@acme"),
+        (&["agents"], 0, "away"),
+        (&["status"], 0, "serving"),
+        (&["reload"], 0, "adopted"),
+        (&["check"], 0, "no problem"),
+        (&["explain", "--to", "08041234567"], 0, "sales"),
+    ] {
+        let output = switchboard(path, arguments);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {output:?}");
+        assert!(text(&output.stdout).contains(says), "{arguments:?}: {output:?}");
+    }
+    let output = switchboard(path, &["pause", "999@acme"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    drop(handle);
+}
+
+#[test]
+fn a_wrong_command_line_is_status_two_with_usage() {
+    for arguments in [&["dance"][..], &["pause"], &["explain"], &["agents", "--colour"]] {
+        let output = Program::new(env!("CARGO_BIN_EXE_switchboard")).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains("--help"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_reader_who_leaves_early_causes_no_panic() {
+    let mut child = Program::new(env!("CARGO_BIN_EXE_switchboard"))
+        .arg("man")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn the_demonstration_goes_as_it_should() {
+    let output = Program::new(env!("CARGO_BIN_EXE_switchboard")).arg("demo").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(text(&output.stdout).contains("Call completed elsewhere"));
+}
