@@ -1,0 +1,1 @@
+"""The rig that drives a real `switchboard` with programs nobody here wrote: sipp and baresip."""
