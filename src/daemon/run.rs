@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn systemd_waits_longer_than_calls_are_kept() {
         // Not much longer: what is stuck after the drain has nothing left to lose.
-        let margin = unit_seconds("TimeoutStopSec").checked_sub(DRAIN_LIMIT).expect("systemd must not kill what drains");
+        let margin =
+            unit_seconds("TimeoutStopSec").checked_sub(DRAIN_LIMIT).expect("systemd must not kill what drains");
         assert!((Duration::from_secs(5)..=Duration::from_secs(60)).contains(&margin), "{margin:?}");
     }
 }

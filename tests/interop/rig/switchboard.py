@@ -20,13 +20,13 @@ ORDINARY = {"datagrams-in", "datagrams-out", "datagrams-received", "datagrams-se
 class Switchboard:
     """One running daemon."""
 
-    def __init__(self, binary, directory, processes, namespace=None, name="switchboard"):
+    def __init__(self, binary, directory, processes, namespace=None):
         self.binary = binary
         self.directory = directory
         status, output, errors = run([binary, "check", "--config", directory.path])
         if status != 0:
             raise Failure(f"`switchboard check` refuses the configuration of the run ({status}):\n{output}{errors}")
-        self.process = processes.start(name, [binary, "run", "--config", directory.path], namespace)
+        self.process = processes.start("switchboard", [binary, "run", "--config", directory.path], namespace)
         self.pid = self.process.pid
         eventually("`switchboard status` answers", READY_WITHIN, self._is_ready)
 
@@ -96,6 +96,12 @@ class Switchboard:
             raise Failure(f"`switchboard status --json` does not count {', '.join(missing)}: {counters}")
         if counters["datagrams-in"] != counters["datagrams-received"] or counters["datagrams-out"] != counters["datagrams-sent"]:
             raise Failure(f"the engine and the sockets do not count the same datagrams: {counters}")
+
+    def expect_none_counted(self, *names):
+        counters = self.counters()
+        counted = {name: counters.get(name, 0) for name in names if counters.get(name, 0)}
+        if counted:
+            raise Failure(f"`switchboard status --json` counts what should not happen: {counted}")
 
     def usage(self):
         """CPU seconds used so far, resident memory now and at its highest in KiB, as the kernel counts them (proc(5))."""
