@@ -289,15 +289,9 @@ impl Engine {
             new_dialog = entry.dialog.phase == Phase::Early;
             entry.dialog.on_answer(now.mono, response, patience, longest);
         }
-        if call.over {
-            // A 2xx that came after everything was over (a second tag on a lingering branch): the call lives again.
-            call.over = false;
-            if let Some(company) = call.company.clone() {
-                self.live.count_up(&company);
-            }
-        }
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        if new_dialog || first_of_fork {
+        // A second dialog on a branch whose call is over (its phone answered under another tag) is only passed through: the
+        // record is written, and the claim may be another call's.
+        if !call.over && (new_dialog || first_of_fork) {
             // Early dialogs of this branch that were not answered are over.
             let stale: SmallVec<[DialogKey; 2]> = call
                 .dialogs

@@ -287,7 +287,7 @@ impl Engine {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let lingering = self.servers.contains_key(&call.server)
             || call.forks.iter().any(|fork| self.clients.contains_key(&fork.client));
-        if call.over && !lingering {
+        if call.over && !lingering && call.dialogs.is_empty() {
             let armed = std::mem::take(&mut call.armed);
             self.arm(armed, TimerKey::Call(id), None);
             self.calls.remove(&id);

@@ -70,7 +70,10 @@ impl Engine {
             return;
         }
         for (side, token, bye) in outgoing {
-            let Some(flow) = self.next_hop(now, id, key, side, &bye.next) else { continue };
+            let Some(flow) = self.next_hop(now, id, key, side, &bye.next) else {
+                self.on_our_bye_done(now, id, key);
+                continue;
+            };
             let client = ClientId { token, kind: ClientKind::Request };
             self.open_client(now, client, Method::Bye, flow, bye.bytes, ClientOwner::Bye(id, key.clone()));
         }
