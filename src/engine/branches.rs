@@ -275,6 +275,9 @@ impl Engine {
             self.pass_response(now, server, response.status(), bytes);
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
+        if call.past.contains(&DialogKey::new(response.call_id(), response.from_tag(), response.to_tag())) {
+            return;
+        }
         call.pending = None;
         let longest = call.config.sip.max_call;
         let Some(fork) = call.forks.get_mut(index) else { return };

@@ -80,6 +80,7 @@ impl Engine {
             offers: Vec::new(),
             forks: Vec::new(),
             dialogs: Vec::new(),
+            past: SmallVec::new(),
             pending: None,
             final_sent: None,
             cancel_reason: None,

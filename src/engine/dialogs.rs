@@ -40,6 +40,7 @@ impl Engine {
         let Some(position) = call.dialogs.iter().position(|entry| entry.key == *key) else { return };
         let entry = call.dialogs.remove(position);
         call.ended_by = by;
+        call.past.push(key.clone());
         self.dialogs.remove(key);
         self.settle(now, id, entry.offer);
         self.sweep(now, id);
