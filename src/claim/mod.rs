@@ -351,7 +351,7 @@ mod tests {
         #[test]
         fn a_claim_has_one_owner_and_none_is_left(steps in proptest::collection::vec((0u8..5, 0u8..3, 0u64..4, 0u64..6), 0..80)) {
             let mut claims = claims();
-            let mut owners: std::collections::BTreeMap<PersonId, CallRef> = Default::default();
+            let mut owners: BTreeMap<PersonId, CallRef> = Default::default();
             let mut now = second(0);
             for (step, person, call, seconds) in steps {
                 now = now + Duration::from_secs(seconds);
