@@ -275,6 +275,9 @@ impl Engine {
             self.pass_response(now, server, response.status(), bytes);
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
+        if call.past.contains(&DialogKey::new(response.call_id(), response.from_tag(), response.to_tag())) {
+            return;
+        }
         call.pending = None;
         let longest = call.config.sip.max_call;
         let Some(fork) = call.forks.get_mut(index) else { return };
@@ -289,15 +292,9 @@ impl Engine {
             new_dialog = entry.dialog.phase == Phase::Early;
             entry.dialog.on_answer(now.mono, response, patience, longest);
         }
-        if call.over {
-            // A 2xx that came after everything was over (a second tag on a lingering branch): the call lives again.
-            call.over = false;
-            if let Some(company) = call.company.clone() {
-                self.live.count_up(&company);
-            }
-        }
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        if new_dialog || first_of_fork {
+        // A second dialog on a branch whose call is over (its phone answered under another tag) is only passed through: the
+        // record is written, and the claim may be another call's.
+        if !call.over && (new_dialog || first_of_fork) {
             // Early dialogs of this branch that were not answered are over.
             let stale: SmallVec<[DialogKey; 2]> = call
                 .dialogs

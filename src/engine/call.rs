@@ -122,6 +122,8 @@ pub(super) struct Call {
     pub(super) offers: Vec<Offer>,
     pub(super) forks: Vec<Fork>,
     pub(super) dialogs: Vec<CallDialog>,
+    /// Dialogs that are over: a late copy of their 2xx must not bring them back.
+    pub(super) past: SmallVec<[DialogKey; 1]>,
     /// The hunt's last word, kept back until every branch has ended.
     pub(super) pending: Option<Answer>,
     /// The final status sent to the caller.

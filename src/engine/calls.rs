@@ -80,6 +80,7 @@ impl Engine {
             offers: Vec::new(),
             forks: Vec::new(),
             dialogs: Vec::new(),
+            past: SmallVec::new(),
             pending: None,
             final_sent: None,
             cancel_reason: None,
@@ -287,7 +288,7 @@ impl Engine {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let lingering = self.servers.contains_key(&call.server)
             || call.forks.iter().any(|fork| self.clients.contains_key(&fork.client));
-        if call.over && !lingering {
+        if call.over && !lingering && call.dialogs.is_empty() {
             let armed = std::mem::take(&mut call.armed);
             self.arm(armed, TimerKey::Call(id), None);
             self.calls.remove(&id);

@@ -40,6 +40,7 @@ impl Engine {
         let Some(position) = call.dialogs.iter().position(|entry| entry.key == *key) else { return };
         let entry = call.dialogs.remove(position);
         call.ended_by = by;
+        call.past.push(key.clone());
         self.dialogs.remove(key);
         self.settle(now, id, entry.offer);
         self.sweep(now, id);
@@ -70,7 +71,10 @@ impl Engine {
             return;
         }
         for (side, token, bye) in outgoing {
-            let Some(flow) = self.next_hop(now, id, key, side, &bye.next) else { continue };
+            let Some(flow) = self.next_hop(now, id, key, side, &bye.next) else {
+                self.on_our_bye_done(now, id, key);
+                continue;
+            };
             let client = ClientId { token, kind: ClientKind::Request };
             self.open_client(now, client, Method::Bye, flow, bye.bytes, ClientOwner::Bye(id, key.clone()));
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::calls::NewCall;
-use super::transactions::{ClientId, ClientKind, ClientOwner, ServerId, ServerOwner};
+use super::transactions::{ClientId, ClientKind, ClientOwner, Reception, ServerId, ServerOwner};
 use super::{Engine, Event};
 use crate::auth::{Asker, Offer, Origin, Refusal};
 use crate::flow::Flow;
@@ -93,8 +93,8 @@ impl Engine {
                 self.on_client_response(now, id, response.status(), Bytes::new);
             }
             ClientOwner::Bye(call, key) => {
-                self.on_client_response(now, id, response.status(), Bytes::new);
-                if response.status() >= 200 {
+                let reception = self.on_client_response(now, id, response.status(), Bytes::new);
+                if reception == Reception::PassUp && response.status() >= 200 {
                     self.on_our_bye_done(now, call, &key);
                 }
             }

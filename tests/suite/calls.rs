@@ -361,3 +361,35 @@ fn a_reload_keeps_registrations_and_the_call_that_is_on() {
     world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, call));
     world.end();
 }
+
+#[test]
+fn a_late_copy_of_the_answer_does_not_bring_an_ended_call_back() {
+    let mut world = World::new(one_company(SALES, &three()));
+    world.trunk("airtel", "192.0.2.1:5060");
+    world.phone("asha", "221", "acme.example", Behaviour::answer_after(seconds(1)));
+    let call = world.call("airtel", "+918041234567", "+919811112222");
+    world.pass(seconds(2));
+    let answer = world
+        .seen
+        .iter()
+        .find(|seen| {
+            seen.from.to_string() == "198.51.100.1:5060"
+                && seen.header("CSeq").is_some_and(|cseq| cseq.ends_with("INVITE"))
+                && seen.first_line().starts_with("SIP/2.0 200")
+        })
+        .expect("the phone answered")
+        .bytes
+        .clone();
+    world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, call));
+    world.pass(seconds(1));
+    world.inject("198.51.100.1:5060", &answer);
+    world.pass(seconds(1));
+    assert!(agents_busy(&mut world).is_empty());
+    match world.command(Command::Status) {
+        Reply::Status(status) => assert_eq!(status.calls, 0),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(world.engine.audit().dialogs, 0);
+    assert_eq!(world.records.len(), 1);
+    world.end();
+}
