@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -15,6 +16,10 @@ BUSY_WORDS = {"on-call", "ringing", "wrap-up"}
 # What a run without losses may count: traffic, and the first REGISTER of a phone, which is challenged. Every other
 # counter (stray-response, transport-errors, undeliverable, defects …) is a finding unless the scenario says why not.
 ORDINARY = {"datagrams-in", "datagrams-out", "datagrams-received", "datagrams-sent", "keep-alives", "no-credentials"}
+
+# A line of its log from WARN up, but for a broken configuration, which the scenarios look at themselves.
+WARNING = re.compile(r" (WARN|ERROR) ")
+REFUSAL = "configuration refused"
 
 
 class Switchboard:
@@ -86,7 +91,10 @@ class Switchboard:
         return {**status["engine"]["counters"], **status["daemon"]["counters"]}
 
     def expect_counters(self, *expected):
-        """Nothing was counted but ordinary traffic and what is `expected`; nothing was lost on the way."""
+        """Nothing was counted but ordinary traffic and what is `expected`; nothing was lost on the way, and no warning logged."""
+        warnings = [line for line in self.process.output().splitlines() if WARNING.search(line) and REFUSAL not in line]
+        if warnings:
+            raise Failure("the daemon's log has warnings:\n" + "\n".join(warnings[:5]))
         counters = self.counters()
         unusual = {name: n for name, n in counters.items() if n and name not in ORDINARY and name not in expected}
         if unusual:
