@@ -6,15 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::calls::NewCall;
+use super::record::CallRecord;
 use super::transactions::{ClientId, ClientKind, ClientOwner, Reception, ServerId, ServerOwner};
 use super::{Engine, Event};
 use crate::auth::{Asker, Offer, Origin, Refusal};
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, Extension, UserId};
 use crate::number::{self, Caller, DialRules, Form};
-use crate::proxy::{self, Branch};
+use crate::proxy::{self, Branch, Routes};
 use crate::registrar::AddressOfRecord;
-use crate::routing::{Answer, AnswerCause, Arrival, Called, Company};
+use crate::routing::{Answer, AnswerCause, Arrival, Called, Company, DecisionRecord};
 use crate::sip::{self, Method, Name, Parsed, Request, Response, Scheme, Uri};
 use crate::time::Now;
 use crate::transaction::{AckFate, MergeKey, ServerKey};
@@ -52,7 +53,7 @@ impl Engine {
             Err(malformed) => {
                 self.count(malformed.fault.name());
                 self.emit(Event::Malformed { flow, fault: malformed.fault.name() });
-                if let Some(message) = malformed.request {
+                if let Some(message) = malformed.request.filter(|message| !self.is_scanner(flow, message)) {
                     let fault = malformed.fault;
                     let tag = format!("{:016x}", self.draw());
                     let response = sip::respond(&message, flow.remote, fault.status(), fault.reason(), Some(&tag), &[]);
@@ -102,6 +103,9 @@ impl Engine {
     }
 
     fn on_request(&mut self, now: Now, flow: Flow, request: Request) {
+        if self.is_scanner(flow, &request) {
+            return;
+        }
         let key = ServerKey::of(&request);
         if let Some(id) = self.server_keys.get(&key).copied() {
             match request.method() {
@@ -192,6 +196,11 @@ impl Engine {
 
     /// A method that nothing here serves outside a dialog.
     fn on_other(&mut self, now: Now, flow: Flow, request: &Request) {
+        if request.method() == Method::Bye {
+            // RFC 3261 §15.1.2: a BYE that belongs to no dialog (here: without a To tag).
+            self.refuse_statelessly(flow, request, 481, "Call/Transaction Does Not Exist", &[]);
+            return;
+        }
         if !self.is_known(now, flow, request) {
             self.on_stranger(flow, request);
             return;
@@ -207,15 +216,21 @@ impl Engine {
         }
     }
 
-    /// R-8, last row: 403, or nothing at all to what looks like a scanner.
-    pub(super) fn on_stranger(&mut self, flow: Flow, request: &Request) {
-        let agent = request.value(Name::UserAgent).unwrap_or_default().to_ascii_lowercase();
+    /// R-8, last row: nothing at all to what looks like a scanner, whatever it asks. A trunk may call itself what it likes.
+    fn is_scanner(&mut self, flow: Flow, message: &sip::Message) -> bool {
+        let Some(agent) = message.value(Name::UserAgent) else { return false };
+        let agent = agent.to_ascii_lowercase();
         let scanner = SCANNERS.iter().any(|name| memchr::memmem::find(&agent, name.as_bytes()).is_some());
-        if scanner {
-            self.count("scanner-ignored");
-            self.emit(Event::Stranger { flow, answered: None });
-            return;
+        if !scanner || self.trunks.identify(flow.remote).is_some() {
+            return false;
         }
+        self.count("scanner-ignored");
+        self.emit(Event::Stranger { flow, answered: None });
+        true
+    }
+
+    /// R-8, last row: everybody else gets a refusal.
+    pub(super) fn on_stranger(&mut self, flow: Flow, request: &Request) {
         self.count("stranger-refused");
         self.emit(Event::Stranger { flow, answered: Some(403) });
         self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
@@ -282,6 +297,11 @@ impl Engine {
                 return;
             }
         };
+        if admitted.max_breadth == 0 {
+            // RFC 5393 §5.3.3.
+            self.answer(now, server, 440, "Max-Breadth Exceeded", &[]);
+            return;
+        }
         if merged {
             self.count("merged-request");
             self.answer(now, server, 482, "Loop Detected", &[]);
@@ -292,7 +312,8 @@ impl Engine {
         if self.draining {
             let mut answer = Answer::new(AnswerCause::TrunkLimit, "Switchboard is shutting down");
             answer.q850 = Some(41);
-            self.refuse_early(now, server, call, &answer);
+            let record = early_record(now, call, &request, &origin, &answer);
+            self.refuse_early(now, server, record, &answer);
             return;
         }
         match &origin {
@@ -300,22 +321,20 @@ impl Engine {
                 let trunk = Arc::clone(proof.trunk());
                 if !self.admit_trunk_call(now, &trunk) {
                     let answer = Answer::new(AnswerCause::TrunkLimit, format!("trunk {} is at its limit", trunk.id));
-                    self.refuse_early(now, server, call, &answer);
+                    let record = early_record(now, call, &request, &origin, &answer);
+                    self.refuse_early(now, server, record, &answer);
                     return;
                 }
             }
             Origin::User(proof) => {
                 let proof = proof.clone();
                 if let Err(answer) = self.claim_caller(now, call, &proof) {
-                    self.refuse_early(now, server, call, &answer);
+                    let record = early_record(now, call, &request, &origin, &answer);
+                    self.refuse_early(now, server, record, &answer);
                     return;
                 }
             }
         }
-        let routing = {
-            let addresses = &self.addresses;
-            proxy::route(&request, |uri| addresses.is_ours(uri))
-        };
         let (called, form, company) = self.read_called(&request, &origin);
         let (caller, trunk, from_user) = match &origin {
             Origin::Trunk(proof) => {
@@ -324,14 +343,21 @@ impl Engine {
             }
             Origin::User(proof) => {
                 let user = proof.user();
-                (Caller::Name(user.id.extension.as_str().into()), None, Some(user.id.clone()))
+                // In its own company an extension is known by itself; elsewhere by its company too.
+                let name = match &company {
+                    Some(company) if *company != user.id.company => user.id.to_string(),
+                    Some(_) | None => user.id.extension.to_string(),
+                };
+                (Caller::Name(name.into()), None, Some(user.id.clone()))
             }
         };
         let arrival = Arrival { call, called, form, caller, trunk, from_user, shuffle: self.draw() };
         if let Some(transaction) = self.servers.get_mut(&server) {
             transaction.owner = ServerOwner::Call(call);
         }
-        let routes = routing.routes;
+        // Where a new call goes is ours to say: what the caller wrote into Route beyond us would be obeyed by a trunk that
+        // trusts us (checklists §2 classes 16, 20).
+        let routes = Routes::Replace(Vec::new());
         self.begin_call(now, NewCall { server, request, source: flow, origin, admitted, routes, arrival, company });
     }
 
@@ -430,4 +456,33 @@ fn read_trunk_caller(request: &Request, dial: &DialRules) -> Caller {
     let asserted = request.name_addrs(Name::PAssertedIdentity).find_map(|identity| identity.uri.user_text());
     let text = asserted.or_else(|| request.from().uri.user_text()).unwrap_or_default();
     Caller::read(text.split(';').next().unwrap_or_default(), dial)
+}
+
+/// The record of a call that was refused before anything was looked up.
+fn early_record(now: Now, call: CallRef, request: &Request, origin: &Origin, answer: &Answer) -> CallRecord {
+    let (company, trunk, from_user, caller) = match origin {
+        Origin::Trunk(proof) => {
+            let trunk = proof.trunk();
+            (None, Some(trunk.id.clone()), None, read_trunk_caller(request, &trunk.dial).to_string())
+        }
+        Origin::User(proof) => {
+            let user = &proof.user().id;
+            (Some(proof.company().id.clone()), None, Some(user.clone()), user.extension.to_string())
+        }
+    };
+    let number = request.uri().user_text().unwrap_or_default().chars().take(64).collect();
+    let decision = DecisionRecord::refused(now, number, caller, answer.clone());
+    CallRecord {
+        call,
+        company,
+        trunk,
+        from_user,
+        decision,
+        started_at: now.wall,
+        answered_at: None,
+        ended_at: now.wall,
+        answered_by: Vec::new(),
+        ended_by: "refused",
+        status: answer.status,
+    }
 }

@@ -375,7 +375,14 @@ impl World {
 
     /// A new version of the configuration.
     pub fn adopt(&mut self, config: Config) {
-        let input = Input::Adopt { config: Arc::new(config), listeners: listeners() };
+        self.adopt_as(config, SWITCHBOARD);
+    }
+
+    /// A new version of the configuration that calls us something else in Via and Record-Route.
+    pub fn adopt_as(&mut self, config: Config, advertised: &str) {
+        let mut listeners = listeners();
+        listeners[0].advertised = advertised.to_owned();
+        let input = Input::Adopt { config: Arc::new(config), listeners };
         self.engine.handle_input(self.now, input);
         self.flush();
     }
