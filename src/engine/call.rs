@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::record::EndedBy;
 use super::transactions::{Armed, ClientId, ServerId};
 use crate::config::Config;
 use crate::flow::{Flow, ListenerId};
@@ -162,7 +163,7 @@ pub(super) struct Call {
     pub(super) cancel_reason: Option<Bytes>,
     pub(super) started_at: WallTime,
     pub(super) answered_at: Option<WallTime>,
-    pub(super) ended_by: &'static str,
+    pub(super) ended_by: EndedBy,
     /// The record was written: only transactions linger.
     pub(super) over: bool,
     pub(super) armed: Armed,

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::answers::{cause_name, phrase, reason_header};
 use super::call::{Call, Peer, Standing};
 use super::event::Event;
-use super::record::CallRecord;
+use super::record::{CallRecord, EndedBy};
 use super::transactions::{Armed, ClientId, ServerId, TimerKey};
 use super::{Engine, Output};
 use crate::auth::{Origin, UserProof};
@@ -86,7 +86,7 @@ impl Engine {
             cancel_reason: None,
             started_at: now.wall,
             answered_at: None,
-            ended_by: "refused",
+            ended_by: EndedBy::Refused,
             over: false,
             armed: Armed::default(),
         };
@@ -167,7 +167,7 @@ impl Engine {
         }
         let Some(answer) = call.pending.take() else { return };
         call.final_sent = Some(answer.status);
-        call.ended_by = "refused";
+        call.ended_by = EndedBy::Refused;
         let server = call.server;
         self.emit(Event::CallRefused { call: id, status: answer.status, cause: cause_name(answer.cause) });
         self.answer_with(now, server, &answer);
@@ -195,7 +195,7 @@ impl Engine {
         }
         call.final_sent = Some(487);
         call.pending = None;
-        call.ended_by = "cancelled";
+        call.ended_by = EndedBy::Cancelled;
         // RFC 3326 §2: what the CANCEL says of itself is passed on; nothing is made up.
         call.cancel_reason = cancel.value(Name::Reason).map(Bytes::copy_from_slice);
         let server = call.server;

@@ -3,6 +3,7 @@
 
 use super::Engine;
 use super::call::{CallDialog, Peer};
+use super::record::EndedBy;
 use super::transactions::{ClientId, ClientKind, ClientOwner};
 use crate::id::{CallRef, UserId};
 use crate::proxy::{self, Branch, Dialog, DialogKey, End, Phase, Toward};
@@ -61,7 +62,7 @@ impl Engine {
     }
 
     /// A dialog is over: BYE answered or timed out.
-    pub(super) fn end_dialog(&mut self, now: Now, id: CallRef, key: &DialogKey, by: &'static str) {
+    pub(super) fn end_dialog(&mut self, now: Now, id: CallRef, key: &DialogKey, by: EndedBy) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(position) = call.dialogs.iter().position(|entry| entry.key == *key) else { return };
         let entry = call.dialogs.remove(position);
@@ -77,7 +78,7 @@ impl Engine {
     /// Ends an answered dialog ourselves: BYE to both ends, each in the other's name.
     pub(super) fn hang_up(&mut self, now: Now, id: CallRef, key: &DialogKey, end: End) {
         if let Some(call) = self.calls.get_mut(&id) {
-            call.ended_by = end.name();
+            call.ended_by = end.into();
         }
         let mut outgoing = Vec::new();
         for side in [Toward::Caller, Toward::Callee] {
@@ -94,7 +95,7 @@ impl Engine {
             outgoing.push((flow, token, bye));
         }
         if outgoing.is_empty() {
-            self.end_dialog(now, id, key, end.name());
+            self.end_dialog(now, id, key, end.into());
             return;
         }
         for (flow, token, bye) in outgoing {
@@ -109,7 +110,7 @@ impl Engine {
         let Some(entry) = self.dialog_entry_mut(id, key) else { return };
         entry.byes = entry.byes.saturating_sub(1);
         if entry.byes == 0 {
-            let by = self.calls.get(&id).map_or("refused", |call| call.ended_by);
+            let by = self.calls.get(&id).map_or(EndedBy::Refused, |call| call.ended_by);
             self.end_dialog(now, id, key, by);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::calls::NewCall;
-use super::record::CallRecord;
+use super::record::{CallRecord, EndedBy};
 use super::transactions::{ClientId, ClientKind, ClientOwner, Reception, ServerId, ServerOwner};
 use super::{Engine, Event};
 use crate::auth::{Asker, Offer, Origin, Refusal};
@@ -482,7 +482,7 @@ fn early_record(now: Now, call: CallRef, request: &Request, origin: &Origin, ans
         answered_at: None,
         ended_at: now.wall,
         answered_by: Vec::new(),
-        ended_by: "refused",
+        ended_by: EndedBy::Refused,
         status: answer.status,
     }
 }

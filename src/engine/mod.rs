@@ -59,7 +59,7 @@ pub use event::Event;
 pub use input::{Input, Listener};
 pub use output::Output;
 pub use question::{LiveState, explain};
-pub use record::CallRecord;
+pub use record::{CallRecord, EndedBy};
 
 use crate::auth::{Digest, Trunks};
 use crate::claim::Claims;

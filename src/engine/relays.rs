@@ -430,7 +430,7 @@ impl Engine {
                 }
                 self.rearm_call(call);
             } else {
-                self.end_dialog(now, call, &key, ended_by(from));
+                self.end_dialog(now, call, &key, from.into());
             }
         } else if matches!(method, Method::Invite | Method::Update) && (200..300).contains(&status) {
             if let Some(entry) = self.dialog_entry_mut(call, &key)
@@ -459,7 +459,7 @@ impl Engine {
         }
         if method == Method::Bye {
             // answered or timed out.
-            self.end_dialog(now, call, &key, ended_by(from));
+            self.end_dialog(now, call, &key, from.into());
         }
     }
 
@@ -572,12 +572,5 @@ impl Engine {
 
     pub(super) fn emit(&mut self, event: Event) {
         self.outputs.push_back(super::Output::Event(event));
-    }
-}
-
-fn ended_by(from: Toward) -> &'static str {
-    match from {
-        Toward::Caller => "caller",
-        Toward::Callee => "callee",
     }
 }

@@ -128,18 +128,6 @@ pub enum End {
     Restarted,
 }
 
-impl End {
-    /// A stable name, for the call record.
-    pub fn name(self) -> &'static str {
-        match self {
-            End::SessionExpired => "session-timer",
-            End::TooLong => "max-call",
-            End::Unacknowledged => "unacknowledged",
-            End::Restarted => "restarted",
-        }
-    }
-}
-
 /// A dialog that runs through us.
 #[derive(Clone, Debug)]
 pub struct Dialog {

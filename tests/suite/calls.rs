@@ -56,7 +56,7 @@ fn a_call_is_answered_and_the_caller_hangs_up() {
     assert!(agents_busy(&mut world).is_empty());
     let record = world.records.last().expect("the call was recorded").clone();
     assert_eq!(record.status, 200);
-    assert_eq!(record.ended_by, "caller");
+    assert_eq!(record.ended_by, switchboard::engine::EndedBy::Caller);
     assert_eq!(record.answered_by, ["221"]);
     assert!(record.answered_at.is_some_and(|at| at < record.ended_at));
     world.end();
@@ -71,7 +71,7 @@ fn a_call_is_answered_and_the_phone_hangs_up() {
     world.pass(seconds(10));
     let events = world.call_events("airtel", call);
     assert!(events.contains(&CallEvent::Ended { by: EndedBy::Remote }), "{events:?}");
-    assert_eq!(world.records.last().unwrap().ended_by, "callee");
+    assert_eq!(world.records.last().unwrap().ended_by, switchboard::engine::EndedBy::Callee);
     assert!(agents_busy(&mut world).is_empty());
     world.end();
 }
@@ -105,7 +105,7 @@ fn the_caller_gives_up_and_gets_its_487_at_once() {
     world.pass(Duration::from_millis(10));
     assert_eq!(world.refusal("airtel", call).map(|(status, _)| status), Some(487));
     assert_eq!(world.cancel_reasons("asha"), [None], "nobody answered elsewhere");
-    assert_eq!(world.records.last().unwrap().ended_by, "cancelled");
+    assert_eq!(world.records.last().unwrap().ended_by, switchboard::engine::EndedBy::Cancelled);
     world.end();
 }
 
