@@ -184,8 +184,22 @@ impl Engine {
             self.on_stranger(flow, &request);
             return;
         }
-        // RFC 3261 §11.2, §16.3 item 3: also with Max-Forwards 0 we may answer for ourselves.
+        let judged = {
+            let addresses = &self.addresses;
+            proxy::validate(&request, &self.hashing, |host, port| addresses.is_sent_by(host, port))
+        };
+        let uri = request.uri();
+        let for_us = self.addresses.is_ours(&uri) || (uri.user.is_none() && self.company_of(&uri).is_some());
         let server = self.open_server(now, Arc::new(request), flow, ServerOwner::Engine);
+        match judged {
+            // RFC 3261 §11.2, §16.3 item 3: what has come to whom it is for need not go on.
+            Err(proxy::Refusal::TooManyHops) if for_us => {}
+            Err(refusal) => {
+                self.refuse(now, server, &refusal);
+                return;
+            }
+            Ok(_) => {}
+        }
         let extras: [sip::Extra<'_>; 2] = [("Allow", ALLOW), ("Accept", b"application/sdp")];
         self.answer(now, server, 200, "OK", &extras);
     }

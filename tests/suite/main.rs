@@ -10,4 +10,6 @@
 
 mod calls;
 mod companies;
+mod raw;
+mod torture;
 mod world;
