@@ -55,8 +55,10 @@ impl Engine {
                 if let Some(message) = malformed.request {
                     let fault = malformed.fault;
                     let tag = format!("{:016x}", self.draw());
-                    let response = sip::respond(&message, flow.remote, fault.status(), fault.reason(), Some(&tag), &[]);
-                    self.send(flow, response);
+                    let response = self.measured(flow, &message, fault.status(), fault.reason(), &tag, &[]);
+                    if let Some(response) = response {
+                        self.send(flow, response);
+                    }
                 }
             }
         }
@@ -223,16 +225,53 @@ impl Engine {
 
     /// R-8, last row: 403, or nothing at all to what looks like a scanner.
     pub(super) fn on_stranger(&mut self, flow: Flow, request: &Request) {
-        let agent = request.value(Name::UserAgent).unwrap_or_default().to_ascii_lowercase();
-        let scanner = SCANNERS.iter().any(|name| memchr::memmem::find(&agent, name.as_bytes()).is_some());
-        if scanner {
+        if !is_scanner(request) {
+            self.count("stranger-refused");
+            self.emit(Event::Stranger { flow, answered: Some(403) });
+        }
+        self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
+    }
+
+    /// An answer of ours that no transaction keeps, as far as its asker has earned one; `None` for silence.
+    ///
+    /// R-8, last row: what looks like a scanner hears nothing, whatever it asks. Invariant 20 (checklists §2 class 17):
+    /// whoever is no trunk has not shown that it is where it says, so that the answer may be sent to a victim; it holds
+    /// at most one and a half times the bytes of the request. Where the fields do not fit, the first ones are left out,
+    /// down to one: of two challenges the SHA-256 one, because a phone that can answer it can answer MD5 too, and not
+    /// the reverse. A REGISTER of 400 bytes or more, as phones write them, has room for both. What does not fit with
+    /// one field is smaller than any phone's and gets no answer.
+    pub(super) fn measured(
+        &mut self,
+        flow: Flow,
+        request: &sip::Message,
+        status: u16,
+        reason: &str,
+        tag: &str,
+        fields: &[sip::Extra<'_>],
+    ) -> Option<Bytes> {
+        if self.trunks.identify(flow.remote).is_some() {
+            return Some(sip::respond(request, flow.remote, status, reason, Some(tag), fields));
+        }
+        if is_scanner(request) {
             self.count("scanner-ignored");
             self.emit(Event::Stranger { flow, answered: None });
-            return;
+            return None;
         }
-        self.count("stranger-refused");
-        self.emit(Event::Stranger { flow, answered: Some(403) });
-        self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
+        let room = request.bytes().len().saturating_mul(3) / 2;
+        let mut fields = fields;
+        loop {
+            let response = sip::respond(request, flow.remote, status, reason, Some(tag), fields);
+            if response.len() <= room {
+                return Some(response);
+            }
+            match fields.split_first() {
+                Some((_, rest)) if !rest.is_empty() => fields = rest,
+                Some(_) | None => {
+                    self.count("answer-larger-than-earned");
+                    return None;
+                }
+            }
+        }
     }
 
     /// Asks who it is (RFC 3261 §22). Nothing is remembered.
@@ -437,6 +476,12 @@ impl Engine {
         self.answer(now, server, status, reason, extras);
         server
     }
+}
+
+/// Whether a message names itself as one of the programs that look for open servers.
+fn is_scanner(message: &sip::Message) -> bool {
+    let agent = message.value(Name::UserAgent).unwrap_or_default().to_ascii_lowercase();
+    SCANNERS.iter().any(|name| memchr::memmem::find(&agent, name.as_bytes()).is_some())
 }
 
 /// P-Asserted-Identity from a trunk, else From.

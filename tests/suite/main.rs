@@ -11,5 +11,6 @@
 mod calls;
 mod companies;
 mod raw;
+mod strangers;
 mod torture;
 mod world;
