@@ -10,7 +10,10 @@
 
 mod calls;
 mod companies;
+mod door;
 mod raw;
+mod registrations;
+mod reloads;
 mod strangers;
 mod torture;
 mod world;
