@@ -9,6 +9,7 @@
 )]
 
 mod calls;
+mod chaos;
 mod companies;
 mod door;
 mod raw;
