@@ -53,11 +53,13 @@ impl Engine {
             Err(malformed) => {
                 self.count(malformed.fault.name());
                 self.emit(Event::Malformed { flow, fault: malformed.fault.name() });
-                if let Some(message) = malformed.request.filter(|message| !self.is_scanner(flow, message)) {
+                if let Some(message) = malformed.request {
                     let fault = malformed.fault;
                     let tag = format!("{:016x}", self.draw());
-                    let response = sip::respond(&message, flow.remote, fault.status(), fault.reason(), Some(&tag), &[]);
-                    self.send(flow, response);
+                    let response = self.measured(flow, &message, fault.status(), fault.reason(), &tag, &[]);
+                    if let Some(response) = response {
+                        self.send(flow, response);
+                    }
                 }
             }
         }
@@ -103,9 +105,6 @@ impl Engine {
     }
 
     fn on_request(&mut self, now: Now, flow: Flow, request: Request) {
-        if self.is_scanner(flow, &request) {
-            return;
-        }
         let key = ServerKey::of(&request);
         if let Some(id) = self.server_keys.get(&key).copied() {
             match request.method() {
@@ -188,8 +187,22 @@ impl Engine {
             self.on_stranger(flow, &request);
             return;
         }
-        // RFC 3261 §11.2, §16.3 item 3: also with Max-Forwards 0 we may answer for ourselves.
+        let judged = {
+            let addresses = &self.addresses;
+            proxy::validate(&request, &self.hashing, |host, port| addresses.is_sent_by(host, port))
+        };
+        let uri = request.uri();
+        let for_us = self.addresses.is_ours(&uri) || (uri.user.is_none() && self.company_of(&uri).is_some());
         let server = self.open_server(now, Arc::new(request), flow, ServerOwner::Engine);
+        match judged {
+            // RFC 3261 §11.2, §16.3 item 3: what has come to whom it is for need not go on.
+            Err(proxy::Refusal::TooManyHops) if for_us => {}
+            Err(refusal) => {
+                self.refuse(now, server, &refusal);
+                return;
+            }
+            Ok(_) => {}
+        }
         let extras: [sip::Extra<'_>; 2] = [("Allow", ALLOW), ("Accept", b"application/sdp")];
         self.answer(now, server, 200, "OK", &extras);
     }
@@ -216,24 +229,55 @@ impl Engine {
         }
     }
 
-    /// R-8, last row: nothing at all to what looks like a scanner, whatever it asks. A trunk may call itself what it likes.
-    fn is_scanner(&mut self, flow: Flow, message: &sip::Message) -> bool {
-        let Some(agent) = message.value(Name::UserAgent) else { return false };
-        let agent = agent.to_ascii_lowercase();
-        let scanner = SCANNERS.iter().any(|name| memchr::memmem::find(&agent, name.as_bytes()).is_some());
-        if !scanner || self.trunks.identify(flow.remote).is_some() {
-            return false;
+    /// R-8, last row: 403, or nothing at all to what looks like a scanner.
+    pub(super) fn on_stranger(&mut self, flow: Flow, request: &Request) {
+        if !is_scanner(request) {
+            self.count("stranger-refused");
+            self.emit(Event::Stranger { flow, answered: Some(403) });
         }
-        self.count("scanner-ignored");
-        self.emit(Event::Stranger { flow, answered: None });
-        true
+        self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
     }
 
-    /// R-8, last row: everybody else gets a refusal.
-    pub(super) fn on_stranger(&mut self, flow: Flow, request: &Request) {
-        self.count("stranger-refused");
-        self.emit(Event::Stranger { flow, answered: Some(403) });
-        self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
+    /// An answer of ours that no transaction keeps, as far as its asker has earned one; `None` for silence.
+    ///
+    /// R-8, last row: what looks like a scanner hears nothing, whatever it asks. Invariant 20 (checklists §2 class 17):
+    /// whoever is no trunk has not shown that it is where it says, so that the answer may be sent to a victim; it holds
+    /// at most one and a half times the bytes of the request. Where the fields do not fit, the first ones are left out,
+    /// down to one: of two challenges the SHA-256 one, because a phone that can answer it can answer MD5 too, and not
+    /// the reverse. A REGISTER of 400 bytes or more, as phones write them, has room for both. What does not fit with
+    /// one field is smaller than any phone's and gets no answer.
+    pub(super) fn measured(
+        &mut self,
+        flow: Flow,
+        request: &sip::Message,
+        status: u16,
+        reason: &str,
+        tag: &str,
+        fields: &[sip::Extra<'_>],
+    ) -> Option<Bytes> {
+        if self.trunks.identify(flow.remote).is_some() {
+            return Some(sip::respond(request, flow.remote, status, reason, Some(tag), fields));
+        }
+        if is_scanner(request) {
+            self.count("scanner-ignored");
+            self.emit(Event::Stranger { flow, answered: None });
+            return None;
+        }
+        let room = request.bytes().len().saturating_mul(3) / 2;
+        let mut fields = fields;
+        loop {
+            let response = sip::respond(request, flow.remote, status, reason, Some(tag), fields);
+            if response.len() <= room {
+                return Some(response);
+            }
+            match fields.split_first() {
+                Some((_, rest)) if !rest.is_empty() => fields = rest,
+                Some(_) | None => {
+                    self.count("answer-larger-than-earned");
+                    return None;
+                }
+            }
+        }
     }
 
     /// Asks who it is (RFC 3261 §22). Nothing is remembered.
@@ -449,6 +493,12 @@ impl Engine {
         self.answer(now, server, status, reason, extras);
         server
     }
+}
+
+/// Whether a message names itself as one of the programs that look for open servers.
+fn is_scanner(message: &sip::Message) -> bool {
+    let agent = message.value(Name::UserAgent).unwrap_or_default().to_ascii_lowercase();
+    SCANNERS.iter().any(|name| memchr::memmem::find(&agent, name.as_bytes()).is_some())
 }
 
 /// P-Asserted-Identity from a trunk, else From.

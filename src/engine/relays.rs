@@ -555,7 +555,7 @@ impl Engine {
         extras: &[sip::Extra<'_>],
     ) {
         let tag = self.stateless_tag(request);
-        let bytes = sip::respond(request, flow.remote, status, reason, Some(&tag), extras);
+        let Some(bytes) = self.measured(flow, request, status, reason, &tag, extras) else { return };
         let reply = super::transactions::reply_flow(request, flow);
         self.send(reply, bytes);
     }
