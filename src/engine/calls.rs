@@ -318,6 +318,11 @@ impl Engine {
 
     /// A refusal before any hunt: the caller's own person is busy, or the trunk or the daemon takes no more calls.
     pub(super) fn refuse_early(&mut self, now: Now, server: ServerId, record: CallRecord, answer: &Answer) {
+        self.emit(Event::CallArrived {
+            call: record.call,
+            company: record.company.clone(),
+            trunk: record.trunk.clone(),
+        });
         self.emit(Event::CallRefused { call: record.call, status: answer.status, cause: cause_name(answer.cause) });
         self.answer_with(now, server, answer);
         self.outputs.push_back(Output::Record(Box::new(record)));

@@ -209,13 +209,13 @@ impl Engine {
 
     /// A method that nothing here serves outside a dialog.
     fn on_other(&mut self, now: Now, flow: Flow, request: &Request) {
+        if !self.is_known(now, flow, request) {
+            self.on_stranger(flow, request);
+            return;
+        }
         if request.method() == Method::Bye {
             // RFC 3261 §15.1.2: a BYE that belongs to no dialog (here: without a To tag).
             self.refuse_statelessly(flow, request, 481, "Call/Transaction Does Not Exist", &[]);
-            return;
-        }
-        if !self.is_known(now, flow, request) {
-            self.on_stranger(flow, request);
             return;
         }
         let judged = {

@@ -262,7 +262,10 @@ fn live(seed: u64, versions: &[Config]) -> Life {
     }
     let audit = world.engine.audit();
     assert!(audit.is_empty(), "seed {seed}: something outlived its call: {audit:?}");
-    Life { hash: hasher.finish(), ends: world.records.iter().map(|record| (record.ended_by, record.status)).collect() }
+    Life {
+        hash: hasher.finish(),
+        ends: world.records.iter().map(|record| (record.ended_by.as_str(), record.status)).collect(),
+    }
 }
 
 #[test]

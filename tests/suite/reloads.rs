@@ -72,7 +72,7 @@ fn a_hundred_adoptions_keep_every_call() {
     }
     world.pass(seconds(1));
     assert_eq!(world.records.len(), 5);
-    assert!(world.records.iter().all(|record| record.status == 200 && record.ended_by == "caller"));
+    assert!(world.records.iter().all(|record| record.status == 200 && record.ended_by.as_str() == "caller"));
     world.end();
 }
 
@@ -91,7 +91,7 @@ fn a_user_who_is_deleted_finishes_the_call_and_gets_no_other() {
     world.with_phone("asha", |phone, now| phone.hang_up(now));
     world.pass(seconds(1));
     assert!(world.call_events("airtel", call).contains(&CallEvent::Ended { by: EndedBy::Remote }));
-    assert_eq!(world.records.last().unwrap().ended_by, "callee");
+    assert_eq!(world.records.last().unwrap().ended_by.as_str(), "callee");
     world.end();
 }
 
@@ -149,7 +149,7 @@ fn a_trunk_that_is_deleted_ends_its_calls_in_order_and_begins_none() {
     world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, call));
     world.pass(seconds(1));
     assert!(!world.phone_mut("asha").is_talking());
-    assert_eq!(world.records.last().unwrap().ended_by, "caller");
+    assert_eq!(world.records.last().unwrap().ended_by.as_str(), "caller");
     world.end();
 }
 

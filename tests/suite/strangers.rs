@@ -217,6 +217,8 @@ fn expected(from: From, method: &str) -> Option<u16> {
         (From::Unproven, "INVITE") => Some(407),
         (From::User, "REGISTER") => Some(200),
         (From::Trunk | From::User, "OPTIONS") => Some(200),
+        // RFC 3261 §15.1.2: a BYE that belongs to no dialog.
+        (From::Trunk | From::User, "BYE") => Some(481),
         (From::Trunk | From::User, _) => Some(405),
         (From::Unproven | From::Stranger, _) => Some(403),
     }
