@@ -11,10 +11,14 @@
 mod calls;
 mod chaos;
 mod companies;
+mod dialogs;
 mod door;
+mod proxy;
+mod races;
 mod raw;
 mod registrations;
 mod reloads;
+mod script;
 mod strangers;
 mod torture;
 mod world;

@@ -39,6 +39,22 @@ impl Seen {
             .find(|line| line.to_ascii_lowercase().starts_with(&prefix))
             .map(|line| line[prefix.len()..].trim().to_owned())
     }
+
+    /// The values of all lines that begin with `NAME:`.
+    pub fn headers(&self, name: &str) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.bytes).into_owned();
+        let prefix = format!("{}:", name.to_ascii_lowercase());
+        let head = text.split("\r\n\r\n").next().unwrap_or_default();
+        head.lines()
+            .filter(|line| line.to_ascii_lowercase().starts_with(&prefix))
+            .map(|line| line[prefix.len()..].trim().to_owned())
+            .collect()
+    }
+
+    /// All of it as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
 }
 
 /// Decides about a datagram on the wire: `false` loses it.
@@ -58,6 +74,8 @@ pub struct World {
     sequence: u64,
     pub seen: Vec<Seen>,
     rule: Option<Rule>,
+    listeners: Vec<Listener>,
+    heard: BTreeMap<SocketAddr, usize>,
     weather: Option<Weather>,
     pub phone_events: BTreeMap<&'static str, Vec<PhoneEvent>>,
     pub trunk_events: BTreeMap<&'static str, Vec<(CallKey, CallEvent)>>,
@@ -84,6 +102,16 @@ pub fn listeners() -> Vec<Listener> {
     vec![Listener { id: ListenerId(0), address: SWITCHBOARD.parse().unwrap(), advertised: SWITCHBOARD.to_owned() }]
 }
 
+/// Sockets at these addresses, numbered from 0.
+pub fn sockets(addresses: &[&str]) -> Vec<Listener> {
+    let listener = |(id, address): (usize, &&str)| Listener {
+        id: ListenerId(u16::try_from(id).unwrap()),
+        address: address.parse().unwrap(),
+        advertised: (*address).to_owned(),
+    };
+    addresses.iter().enumerate().map(listener).collect()
+}
+
 impl World {
     /// A world at 2026-11-23 10:00 in Kolkata, a Monday.
     pub fn new(config: Config) -> World {
@@ -92,8 +120,20 @@ impl World {
     }
 
     pub fn at(now: Now, config: Config) -> World {
+        World::build(now, config, listeners())
+    }
+
+    /// A world with these sockets, numbered from 0.
+    pub fn with_listeners(config: Config, addresses: &[&str]) -> World {
+        let now = Now { mono: Instant::from_nanos(1_000_000_000), wall: WallTime::from_unix_millis(1_795_408_200_000) };
+        World::build(now, config, sockets(addresses))
+    }
+
+    fn build(now: Now, config: Config, listeners: Vec<Listener>) -> World {
         World {
-            engine: Engine::new(now, [7; 32], Arc::new(config), listeners()),
+            engine: Engine::new(now, [7; 32], Arc::new(config), listeners.clone()),
+            listeners,
+            heard: BTreeMap::new(),
             now,
             phones: BTreeMap::new(),
             trunks: BTreeMap::new(),
@@ -278,6 +318,86 @@ impl World {
         }
     }
 
+    // ---- peers that the test itself plays ---------------------------------------------------------------------------
+
+    /// From now on the test plays the peer at that address: what it registered stays, what it would say is not asked.
+    pub fn take_over(&mut self, address: &str) {
+        let address = address.parse().unwrap();
+        self.by_address.remove(&address);
+        self.heard.insert(address, self.seen.len());
+    }
+
+    /// A datagram from an address to the first socket; it has arrived, and so have the first answers.
+    pub fn say(&mut self, from: &str, text: &str) {
+        self.inject(from, text.as_bytes());
+        self.pass(Duration::from_millis(3));
+    }
+
+    /// Likewise, to the socket at `to`.
+    pub fn say_to(&mut self, to: &str, from: &str, text: &str) {
+        self.put(from.parse().unwrap(), to.parse().unwrap(), Bytes::copy_from_slice(text.as_bytes()));
+        self.pass(Duration::from_millis(3));
+    }
+
+    /// Whatever was sent to an address since it was last asked.
+    pub fn heard(&mut self, at: &str) -> Vec<Seen> {
+        let address: SocketAddr = at.parse().unwrap();
+        let from = self.heard.insert(address, self.seen.len()).unwrap_or_default();
+        self.seen[from..].iter().filter(|seen| seen.to == address).cloned().collect()
+    }
+
+    /// The next datagram to an address that begins so; whatever came before it is passed over.
+    pub fn expect(&mut self, at: &str, start: &str) -> Seen {
+        let address: SocketAddr = at.parse().unwrap();
+        let from = self.heard.get(&address).copied().unwrap_or_default();
+        let found = self.seen[from..]
+            .iter()
+            .position(|seen| seen.to == address && seen.first_line().starts_with(start))
+            .map(|place| from + place);
+        let Some(place) = found else {
+            let lines: Vec<String> = self.heard(at).iter().map(Seen::first_line).collect();
+            panic!("{at} expected {start:?} and heard {lines:?}");
+        };
+        self.heard.insert(address, place + 1);
+        self.seen[place].clone()
+    }
+
+    /// The first lines of whatever was sent to an address since it was last asked.
+    pub fn lines(&mut self, at: &str) -> Vec<String> {
+        self.heard(at).iter().map(Seen::first_line).collect()
+    }
+
+    /// Nothing that begins so was sent to an address since it was last asked.
+    pub fn expect_no(&mut self, at: &str, start: &str) {
+        let lines = self.lines(at);
+        assert!(!lines.iter().any(|line| line.starts_with(start)), "{at} heard {lines:?}");
+    }
+
+    /// Who is not free: `221@acme on-call`.
+    pub fn busy(&mut self) -> Vec<String> {
+        match self.command(Command::Agents) {
+            Reply::Agents(agents) => agents
+                .into_iter()
+                .filter(|agent| ["on-call", "ringing", "wrap-up"].contains(&agent.state.as_str()))
+                .map(|agent| format!("{}@{} {}", agent.extension, agent.company, agent.state))
+                .collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A new version of the configuration, and other sockets.
+    pub fn adopt_with(&mut self, config: Config, listeners: Vec<Listener>) {
+        self.listeners = listeners.clone();
+        self.engine.handle_input(self.now, Input::Adopt { config: Arc::new(config), listeners });
+        self.flush();
+    }
+
+    /// Anything else that can happen to the engine.
+    pub fn happen(&mut self, input: Input) {
+        self.engine.handle_input(self.now, input);
+        self.flush();
+    }
+
     // ---- time -------------------------------------------------------------------------------------------------------
 
     /// Lets that much time pass.
@@ -341,8 +461,9 @@ impl World {
 
     fn deliver(&mut self, seen: &Seen) {
         let now = self.now.mono;
-        if seen.to == SWITCHBOARD.parse::<SocketAddr>().unwrap() {
-            let flow = Flow { local: ListenerId(0), remote: seen.from };
+        let ours = self.listeners.iter().find(|listener| listener.address == seen.to).map(|listener| listener.id);
+        if let Some(local) = ours {
+            let flow = Flow { local, remote: seen.from };
             self.engine.handle_input(self.now, Input::Datagram { flow, bytes: seen.bytes.clone() });
         } else if let Some(name) = self.by_address.get(&seen.to) {
             if let Some(phone) = self.phones.get_mut(name) {
@@ -360,7 +481,10 @@ impl World {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Datagram { flow, bytes } => {
-                    outgoing.push((SWITCHBOARD.parse().unwrap(), flow.remote, bytes));
+                    let from = self.listeners.iter().find(|listener| listener.id == flow.local);
+                    let from = from.expect("only sockets that are there are sent from").address;
+                    assert_eq!(from.is_ipv4(), flow.remote.is_ipv4(), "a socket reaches addresses of its own family");
+                    outgoing.push((from, flow.remote, bytes));
                 }
                 Output::Event(event) => {
                     assert!(!matches!(event, Event::Defect { .. }), "{event}");
@@ -406,16 +530,14 @@ impl World {
 
     /// A new version of the configuration.
     pub fn adopt(&mut self, config: Config) {
-        self.adopt_as(config, SWITCHBOARD);
+        self.adopt_with(config, self.listeners.clone());
     }
 
     /// A new version of the configuration that calls us something else in Via and Record-Route.
     pub fn adopt_as(&mut self, config: Config, advertised: &str) {
-        let mut listeners = listeners();
+        let mut listeners = self.listeners.clone();
         listeners[0].advertised = advertised.to_owned();
-        let input = Input::Adopt { config: Arc::new(config), listeners };
-        self.engine.handle_input(self.now, input);
-        self.flush();
+        self.adopt_with(config, listeners);
     }
 
     /// Everything is over, and nothing is left of it (invariant 11). Every test ends with this.
