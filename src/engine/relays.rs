@@ -345,7 +345,9 @@ impl Engine {
             Peer::Trunk(trunk) => Uri::parse(uri).ok().and_then(|uri| {
                 let address = uri.host.and_then(Host::ip)?;
                 let remote = SocketAddr::new(address, uri.port.unwrap_or(5060));
-                self.is_partner(id, trunk, remote).then_some(Flow { local: flow.local, remote })
+                // Its Contact may be of the other address family than what it sent from.
+                let local = self.listener_towards(remote, flow.local)?;
+                self.is_partner(id, trunk, remote).then_some(Flow { local, remote })
             }),
         };
         let flow = better.unwrap_or(flow);

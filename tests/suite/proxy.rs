@@ -497,6 +497,26 @@ fn an_ipv6_trunk_calls_an_ipv4_phone() {
 }
 
 #[test]
+fn a_trunk_whose_contact_is_of_the_other_family_is_reached_from_that_familys_socket() {
+    // 25: "right address per side". The trunk talks IPv4 and wants its requests on IPv6.
+    let machine = MACHINE.replace("sources = [\"192.0.2.0/28\"]", "sources = [\"192.0.2.0/28\", \"2001:db8:a::/64\"]");
+    let config =
+        configuration(&machine, &[("acme", &acme("[departments.sales]\nmembers = [\"221\"]\n", &[("221", "")]))]);
+    let mut world = World::with_listeners(config, &[SWITCHBOARD, V6]);
+    scripted_phones(&mut world, 1);
+    let (_, mut callee) = talk(&mut world, "families", ASHA, "");
+    let six = "[2001:db8:a::7]:5060";
+    callee.target = format!("sip:me@{six}");
+    let bye = callee.request("BYE", "", "");
+    world.say(ASHA, &bye);
+    let bye = world.expect(six, "BYE");
+    assert_eq!(bye.from, address(V6));
+    world.say_to(V6, six, &respond(&bye, "200 OK", "", "", ""));
+    world.expect(ASHA, "SIP/2.0 200");
+    world.end();
+}
+
+#[test]
 fn responses_go_where_rfc_3581_says() {
     // 27; RFC 3581 §4, RFC 3261 §18.2.2.
     let mut world = one_phone();
