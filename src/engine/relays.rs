@@ -18,7 +18,7 @@ use super::{Engine, Event};
 use crate::auth::Asker;
 use crate::flow::Flow;
 use crate::id::{CallRef, TrunkId};
-use crate::proxy::{self, Branch, DialogKey, Forward, LoopKey, Phase, Strip, Toward};
+use crate::proxy::{self, Branch, DialogKey, Forward, LoopKey, Strip, Toward};
 use crate::sip::{self, Host, Method, Name, Request, Response, Uri};
 use crate::time::{Instant, Now};
 
@@ -435,9 +435,8 @@ impl Engine {
                 self.end_dialog(now, call, &key, from.into());
             }
         } else if matches!(method, Method::Invite | Method::Update) && (200..300).contains(&status) {
-            if let Some(entry) = self.dialog_entry_mut(call, &key)
-                && matches!(entry.dialog.phase, Phase::Confirmed { .. })
-            {
+            // An early dialog too: RFC 3311 §5.1.
+            if let Some(entry) = self.dialog_entry_mut(call, &key) {
                 entry.dialog.on_refresh(now.mono, from, contact, response);
             }
             self.rearm_call(call);

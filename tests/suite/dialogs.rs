@@ -454,6 +454,32 @@ fn talk_through(world: &mut World, socket: &str, phone: &str) -> (Party, Party) 
     (caller, callee)
 }
 
+#[test]
+fn a_target_refreshed_before_the_answer_is_used_after_it() {
+    // RFC 3311 §5.1: UPDATE is a target refresh request, in early dialogs too.
+    let mut world = one_phone(ten_minutes());
+    let mut caller = from_trunk("update");
+    world.say(TRUNK, &caller.request("INVITE", "", ""));
+    let rung = world.expect(ASHA, "INVITE");
+    let contact = format!("Contact: <sip:a@{ASHA}>\r\n");
+    world.say(ASHA, &respond(&rung, "183 Session Progress", "t", &contact, ""));
+    let progress = world.expect(TRUNK, "SIP/2.0 183");
+    caller.learn(&progress);
+    let update = caller.request("UPDATE", "", "").replace("<sip:me@192.0.2.1:5060>", "<sip:moved@192.0.2.9:5070>");
+    world.say(TRUNK, &update);
+    let update = world.expect(ASHA, "UPDATE");
+    world.say(ASHA, &respond(&update, "200 OK", "", "", ""));
+    world.say(ASHA, &respond(&rung, "200 OK", "t", &contact, ""));
+    world.say(TRUNK, &caller.request_with("ACK", 1, "", ""));
+    world.expect(ASHA, "ACK");
+    world.pass(seconds(601));
+    let bye = world.expect("192.0.2.9:5070", "BYE sip:moved@192.0.2.9:5070");
+    world.say("192.0.2.9:5070", &respond(&bye, "200 OK", "", "", ""));
+    let bye = world.expect(ASHA, "BYE");
+    world.say(ASHA, &respond(&bye, "200 OK", "", "", ""));
+    world.end();
+}
+
 // ---- who may speak inside a call --------------------------------------------------------------------------------------------
 
 #[test]
