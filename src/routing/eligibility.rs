@@ -79,7 +79,7 @@ fn held(claim: &Claim, now: Now, call: Option<CallRef>, zone: Tz) -> Skip {
         }
         Hold::Ringing => (SkipReason::Ringing, elsewhere()),
         Hold::WrapUp { until_wall, .. } => {
-            let until = words::local(until_wall, zone).format("%H:%M:%S");
+            let until = words::clock_to_the_second(until_wall, zone);
             (SkipReason::WrapUp, format!("at {} until {until}", claim.user.company))
         }
     };

@@ -384,7 +384,7 @@ fn simultaneous_rings_in_batches_and_the_first_to_answer_wins() {
 
     let (other, told) = scene.call();
     assert_eq!(told, ["offer 1 to 221", "offer 2 to 222"]);
-    assert_eq!(scene.skips(other, 0), ["223 on-call: at acme since 10:00"]);
+    assert_eq!(scene.skips(other, 0), ["223 on-call: at acme since 10:00 IST"]);
     assert_eq!(scene.answered(other, 2), ["withdraw 1"]);
     let member = &scene.hunts[&other].record().steps[0].members[0];
     assert_eq!(member.offered.as_ref().unwrap().outcome, Some(OfferOutcome::Withdrawn));
@@ -481,10 +481,10 @@ fn members_are_skipped_for_the_first_reason_that_holds() {
             "221 disabled: status is pending",
             "222 paused: by an admin",
             "223 away: take-calls is off in the configuration",
-            "224 off-hours: outside evening until Mon 18:00",
+            "224 off-hours: outside evening until Mon 18:00 IST",
             "225 not-registered: no device is registered",
-            "226 on-call: at acme since 10:00",
-            "227 wrap-up: at acme until 10:00:10",
+            "226 on-call: at acme since 10:00 IST",
+            "227 wrap-up: at acme until 10:00:10 IST",
         ]
     );
 }
@@ -517,7 +517,7 @@ fn a_shared_person_is_rung_by_one_company_at_a_time() {
     assert_eq!(told, ["offer 1 to 305"]);
     let (second, told) = scene.call();
     assert_eq!(told, ["offer 1 to 222"]);
-    assert_eq!(scene.skips(second, 0), ["221 ringing: at globex since 10:00"]);
+    assert_eq!(scene.skips(second, 0), ["221 ringing: at globex since 10:00 IST"]);
     scene.answered(first, 1);
     scene.pass(second, 61);
     assert_eq!(scene.call().1, ["offer 1 to 222"], "the second call has left");
@@ -860,7 +860,7 @@ fn the_door_is_passed_in_its_order() {
     let (call, told) = scene.call();
     assert_eq!(told, ["480/31 the number is closed now"]);
     let record = scene.hunts[&call].record();
-    assert_eq!(record.door.as_ref().unwrap().evidence, "outside evening until Mon 18:00");
+    assert_eq!(record.door.as_ref().unwrap().evidence, "outside evening until Mon 18:00 IST");
     assert_eq!(record.route, None);
 }
 
@@ -960,7 +960,7 @@ fn the_record_has_the_promised_shape_and_can_be_read_back() {
             "steps": [
                 { "department": "sales", "strategy": "simultaneous", "cause": "no-answer", "overflow": "department:support",
                   "members": [
-                    { "extension": "221", "person": "221@acme", "skip": "on-call", "evidence": "at acme since 10:00" },
+                    { "extension": "221", "person": "221@acme", "skip": "on-call", "evidence": "at acme since 10:00 IST" },
                     { "extension": "222", "person": "222@acme", "offer": 1, "at": "2026-11-23T10:00:00+05:30",
                       "outcome": "no-answer", "ring": 25.0 },
                     { "extension": "223", "person": "223@acme", "skip": "not-registered", "evidence": "no device is registered" } ] },
