@@ -199,6 +199,10 @@ impl Engine {
     pub(super) fn on_call_timer(&mut self, now: Now, id: CallRef) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.armed = Armed::default();
+        if call.hunt.is_opening(now) {
+            // whoever has waited longest is offered first; `serve_waiting` sees to it.
+            self.freed.extend(call.hunt.waits_for().iter().cloned());
+        }
         if call.final_sent.is_none() && call.hunt.deadline().is_some_and(|at| at <= now.mono) {
             self.with_hunt(now, id, |hunt, world| hunt.on_deadline(now, world));
         }

@@ -94,7 +94,7 @@ pub struct StepRecord {
     pub strategy: Option<String>,
     /// Why the step was left; null while it goes on, and where somebody answered.
     pub cause: Option<AnswerCause>,
-    /// What closed it: `outside office until Mon 09:30 IST`.
+    /// What closed it: `outside office until Mon 09:30 IST`; or why the outside number was not to be reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
     /// Whom the caller spoke with before.
@@ -189,7 +189,7 @@ pub enum SkipReason {
     Ringing,
     /// The person is in wrap-up.
     WrapUp,
-    /// Offered by this call, in this department.
+    /// Offered by this call, in this department: written, beside the offer, where the caller waits for the others.
     AlreadyOffered,
     /// The caller belongs to another member (`strict`).
     NotSticky,

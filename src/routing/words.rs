@@ -3,7 +3,8 @@
 use chrono::{DateTime, SecondsFormat, TimeZone};
 use chrono_tz::Tz;
 
-use super::{AnswerCause, Cause, Destination, NamedHours, Rejection, Strategy};
+use super::{AnswerCause, Cause, Destination, NamedHours, Rejection, Strategy, Unreachable};
+use crate::id::TrunkId;
 use crate::time::WallTime;
 
 /// As the configuration writes it: `department:sales`.
@@ -39,6 +40,17 @@ pub(super) fn answer_cause(cause: Cause) -> AnswerCause {
         Cause::Full => AnswerCause::Full,
         Cause::Timeout => AnswerCause::Timeout,
         Cause::NoAnswer => AnswerCause::NoAnswer,
+    }
+}
+
+/// `trunk airtel is at its limit of calls`
+pub(super) fn unreachable(trunk: &TrunkId, why: Unreachable) -> String {
+    match why {
+        Unreachable::Gone => format!("trunk {trunk} is no longer configured"),
+        Unreachable::AtLimit => format!("trunk {trunk} is at its limit of calls"),
+        Unreachable::NoProxy => format!("trunk {trunk} has no proxy"),
+        Unreachable::NoAddress => format!("the proxy of trunk {trunk} has no address"),
+        Unreachable::Silent => format!("the proxy of trunk {trunk} does not answer"),
     }
 }
 
