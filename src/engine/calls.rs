@@ -11,12 +11,12 @@ use super::call::{Call, Peer, Standing};
 use super::event::Event;
 use super::record::CallRecord;
 use super::transactions::{Armed, ClientId, ServerId, TimerKey};
-use super::{Engine, Output};
+use super::{Engine, Output, caller};
 use crate::auth::{Origin, UserProof};
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, UserId};
 use crate::proxy::{Admitted, DialogKey, End, Routes};
-use crate::routing::{Answer, AnswerCause, Effect, Hunt, World};
+use crate::routing::{Answer, Effect, Hunt, World};
 use crate::sip::{Name, Request};
 use crate::time::Now;
 
@@ -318,10 +318,6 @@ impl Engine {
 
     /// a user who calls holds the claim of the person behind it.
     pub(super) fn claim_caller(&mut self, now: Now, call: CallRef, proof: &UserProof) -> Result<(), Answer> {
-        let user = proof.user();
-        match self.claims.dial(now, &user.person, call, &user.id) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Answer::new(AnswerCause::Busy, "the caller is on another call")),
-        }
+        caller::claim(now, &mut self.claims, call, proof.user()).map_err(|(_, answer)| answer)
     }
 }

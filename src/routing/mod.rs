@@ -21,7 +21,7 @@ mod words;
 pub use answer::{Answer, AnswerCause};
 pub use eligibility::standing;
 pub use explain::explain;
-pub use hunt::{Arrival, Called, Effect, Hunt, OfferEnd, Target, Unreachable, World};
+pub use hunt::{Arrival, Called, Effect, Hunt, OfferEnd, Target, Unreachable, World, caller_is_busy};
 pub use line::{Line, Since, Ticket};
 pub use memory::Memories;
 pub use plan::*;
