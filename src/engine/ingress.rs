@@ -234,7 +234,7 @@ impl Engine {
         self.count(refusal.name());
         match refusal {
             Refusal::NoCredentials | Refusal::Stale => {}
-            Refusal::Incomplete | Refusal::WrongUri | Refusal::Wrong | Refusal::Replayed => {
+            Refusal::Incomplete | Refusal::WrongUri | Refusal::Wrong | Refusal::Inactive | Refusal::Replayed => {
                 self.emit(Event::AuthenticationFailed { flow, realm: company.domain.clone() });
             }
         }
