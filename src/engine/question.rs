@@ -277,6 +277,7 @@ mod tests {
         socket = "/tmp/unused.sock"
         [trunks.india]
         sources = ["192.0.2.1"]
+        proxy = "sip:192.0.2.1"
         country-code = "91"
         national-prefix = "0"
         [trunks.britain]
