@@ -109,7 +109,7 @@ fn by_trunk(question: &Question, plan: &Plan) -> Result<Asked, String> {
         Some(name) => vec![names::trunk(plan, name)?],
         None => plan.trunks.values().collect(),
     };
-    let (number, form, trunks) = read_number(to, &trunks, plan)?;
+    let Reading { number, form, trunks } = read_number(to, &trunks, plan)?;
     let caller = read_caller(question.from.as_deref().unwrap_or_default().trim(), &trunks)?;
     let trunk = match trunks.as_slice() {
         [only] => Some(only.id.clone()),
@@ -121,17 +121,20 @@ fn by_trunk(question: &Question, plan: &Plan) -> Result<Asked, String> {
     Ok(Asked { arrival, company, user: None })
 }
 
-/// A called number, its form and the trunks it can come by so: those that read it as a number somebody has, or else all. A
+/// A called number, its form where all trunks agree on it, and the trunks it can come by so.
+struct Reading<'p> {
+    number: E164,
+    form: Option<Form>,
+    trunks: Vec<&'p Arc<Trunk>>,
+}
+
+/// A called number as it can come: by those trunks that read it as a number somebody has, or else all. A
 /// number with its `+` is the same on every trunk; any other is what a trunk's rules make of it, and never read without.
-fn read_number<'p>(
-    to: &str,
-    trunks: &[&'p Arc<Trunk>],
-    plan: &Plan,
-) -> Result<(E164, Option<Form>, Vec<&'p Arc<Trunk>>), String> {
+fn read_number<'p>(to: &str, trunks: &[&'p Arc<Trunk>], plan: &Plan) -> Result<Reading<'p>, String> {
     let exists = |number: &E164| plan.numbers.contains_key(number);
     if to.starts_with('+') {
         let (number, form) = number::read_called(to, &DialRules::default(), exists).ok_or_else(|| unreadable(to))?;
-        return Ok((number, Some(form), trunks.to_vec()));
+        return Ok(Reading { number, form: Some(form), trunks: trunks.to_vec() });
     }
     if trunks.is_empty() {
         return Err(format!("there is no trunk whose rules would read `{to}`; write it with its +"));
@@ -146,7 +149,8 @@ fn read_number<'p>(
         return Err(differs(to, trunks));
     }
     let form = readings.iter().all(|(_, (_, other))| *other == form).then_some(form);
-    Ok((number, form, readings.into_iter().map(|(trunk, _)| trunk).collect()))
+    let trunks = readings.into_iter().map(|(trunk, _)| trunk).collect();
+    Ok(Reading { number, form, trunks })
 }
 
 /// A caller, as all those trunks read it.

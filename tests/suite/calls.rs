@@ -417,8 +417,8 @@ fn hours_that_open_serve_all_who_wait_in_the_order_they_came() {
     let mut world = World::new(one_company(sales, &[("221", ""), ("222", late), ("223", late)]));
     world.trunk("airtel", "192.0.2.1:5060");
     world.phone("asha", "221", "acme.example", Behaviour::answer_after(seconds(1)));
-    world.phone("ravi", "222", "acme.example", Behaviour::answer_after(seconds(1)));
-    world.phone("mina", "223", "acme.example", Behaviour::answer_after(seconds(2)));
+    world.phone("ravi", "222", "acme.example", Behaviour::answer_after(seconds(3)));
+    world.phone("mina", "223", "acme.example", Behaviour::answer_after(seconds(4)));
     let talking = world.call("airtel", "+918041234567", "+919811112221");
     world.pass(seconds(7));
     let first = world.call("airtel", "+918041234567", "+919811112222");
