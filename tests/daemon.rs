@@ -207,9 +207,66 @@ fn commands_speak_to_the_daemon_and_say_so_with_their_status() {
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {output:?}");
         assert!(text(&output.stdout).contains(says), "{arguments:?}: {output:?}");
     }
-    let output = switchboard(path, &["pause", "999@acme"]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
     drop(handle);
+}
+
+#[test]
+fn a_question_about_what_does_not_exist_is_a_wrong_command_line() {
+    let directory = directory(free_port());
+    let path = directory.path();
+    let elsewhere = path.join("control.sock");
+    let handle = started(&directory);
+    for (arguments, says) in [
+        (&["pause", "999@acme"][..], "has no extension `999`"),
+        (&["take-calls", "on", "22l@acme"], "did you mean `221`?"),
+        (&["resume", "221@acmee"], "did you mean `acme`?"),
+        (&["calls", "--company", "acmee"], "there is no company `acmee`; did you mean `acme`?"),
+        (&["agents", "--company", "acmee"], "there is no company `acmee`"),
+        (&["registrations", "--company", "acmee"], "there is no company `acmee`"),
+        (&["queue", "--company", "acmee"], "there is no company `acmee`"),
+        (
+            &["explain", "--to", "08041234567", "--trunk", "airtell"],
+            "there is no trunk `airtell`; did you mean `airtel`?",
+        ),
+        (&["explain", "--to", "08041234567", "--at", "tomorrow"], "`tomorrow` is no time"),
+        (&["explain", "--to", "221@acme", "--from", "9@acme"], "has no extension `9`"),
+    ] {
+        // The daemon's answer, and for `explain` that of the files alike.
+        let socket = ["--socket", elsewhere.to_str().unwrap()];
+        let asked = Program::new(env!("CARGO_BIN_EXE_switchboard")).args(socket).args(arguments).output().unwrap();
+        for output in [asked, switchboard(path, arguments)] {
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+            assert!(text(&output.stderr).contains(says), "{arguments:?}: {output:?}");
+        }
+    }
+    let output = switchboard(path, &["agents", "--company", "ACME.example"]);
+    assert!(text(&output.stdout).contains("221@acme"), "a domain, in any case: {output:?}");
+    assert_eq!(switchboard(path, &["pause", "221@Acme.Example"]).status.code(), Some(0));
+    let output = switchboard(path, &["take-calls", "on", "221@acme"]);
+    assert_eq!(text(&output.stdout), "221@acme takes calls (still paused by an admin)\n");
+    let output = switchboard(path, &["status"]);
+    assert!(text(&output.stdout).contains("1 company, 1 number, 1 user"), "{output:?}");
+    drop(handle);
+}
+
+#[test]
+fn without_a_daemon_explain_says_where_else_to_ask_and_nothing_that_contradicts_it() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let socket = nowhere.path().join("control.sock");
+    let program = |arguments: &[&str]| {
+        let output = Program::new(env!("CARGO_BIN_EXE_switchboard"))
+            .arg("--socket")
+            .arg(&socket)
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        text(&output.stderr)
+    };
+    let told = program(&["explain", "--to", "+918041234567"]);
+    assert!(told.contains("to ask the files instead, give --config DIR"), "{told}");
+    assert!(!told.contains("another configuration"), "{told}");
+    assert!(program(&["agents"]).contains("another configuration"));
 }
 
 #[test]

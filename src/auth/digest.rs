@@ -7,7 +7,7 @@
 //! Nothing tells a stranger whether an extension exists (invariant 22): a username that nobody has is checked against a
 //! decoy secret, by the same steps, and refused as a wrong password is.
 //!
-//! Guessing is not slowed down here. Whoever does that counts [`Refusal::Wrong`] by source and by company, and asks
+//! Guessing is not slowed down here. Whoever does that counts [`Refusal::Wrong`] and [`Refusal::Inactive`] by source and by company, and asks
 //! before calling [`Digest::verify`].
 
 use std::fmt;
@@ -132,8 +132,10 @@ pub enum Refusal {
     Incomplete,
     /// Credentials for another Request-URI (RFC 7616 §3.4.6).
     WrongUri,
-    /// No such user (or none in use), or not its password: never told apart.
+    /// No such user, or not its password: never told apart.
     Wrong,
+    /// A user whose account is not in use, whatever the password. For our counters alone: to whoever asks it is [`Refusal::Wrong`].
+    Inactive,
     /// The password is right; the nonce is too old, or was not made for this source, realm and algorithm.
     Stale,
     /// The password is right; the nonce-count was used before (invariant 19).
@@ -145,7 +147,9 @@ impl Refusal {
     pub fn staleness(self) -> Staleness {
         match self {
             Refusal::Stale | Refusal::Replayed => Staleness::Stale,
-            Refusal::NoCredentials | Refusal::Incomplete | Refusal::WrongUri | Refusal::Wrong => Staleness::Fresh,
+            Refusal::NoCredentials | Refusal::Incomplete | Refusal::WrongUri | Refusal::Wrong | Refusal::Inactive => {
+                Staleness::Fresh
+            }
         }
     }
 
@@ -156,6 +160,7 @@ impl Refusal {
             Refusal::Incomplete => "incomplete-credentials",
             Refusal::WrongUri => "credentials-for-another-uri",
             Refusal::Wrong => "wrong-credentials",
+            Refusal::Inactive => "credentials-of-inactive-user",
             Refusal::Stale => "stale-nonce",
             Refusal::Replayed => "replayed-credentials",
         }
@@ -266,12 +271,16 @@ impl Digest {
         }
 
         // From here on every path does the same work, whether the user exists or not.
-        let user = user_named(company, &credentials.username);
+        let named = user_named(company, &credentials.username);
+        let user = named.filter(|user| user.status == UserStatus::Active);
         let secret = user.map_or(&self.decoy, |user| &user.secret);
         let right = algorithm.is_right(secret, &self.decoy, method, &answer);
         let scope = Scope { algorithm, realm: &company.domain, source };
         let stamp = self.nonces.read(answer.nonce, scope);
-        let (Some(user), true) = (user, right) else { return Err(Refusal::Wrong) };
+        let (Some(user), true) = (user, right) else {
+            let is_inactive = named.is_some_and(|user| user.status != UserStatus::Active);
+            return Err(if is_inactive { Refusal::Inactive } else { Refusal::Wrong });
+        };
 
         match stamp.map(|stamp| self.counts.spend(now.mono, stamp, answer.count)) {
             Some(Used::Now) => Ok(UserProof { company: Arc::clone(company), user: Arc::clone(user) }),
@@ -388,14 +397,10 @@ fn hash<H: sha2::Digest, const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     digest
 }
 
-/// The user of that name whose account is in use. H(A1) holds the bare extension, so no other way of writing the user
+/// The user of that name, perhaps one whose account is not in use. H(A1) holds the bare extension, so no other way of writing the user
 /// (`221@acme.example`, another case) could ever be checked: none is tried.
 fn user_named<'c>(company: &'c Company, username: &[u8]) -> Option<&'c Arc<User>> {
-    let user = company.users.get(std::str::from_utf8(username).ok()?)?;
-    match user.status {
-        UserStatus::Active => Some(user),
-        UserStatus::Pending | UserStatus::Disabled => None,
-    }
+    company.users.get(std::str::from_utf8(username).ok()?)
 }
 
 /// RFC 7616 §3.4.6: the credentials' `uri` must name the resource of the Request-URI. Phones write it with other
@@ -626,13 +631,21 @@ mod tests {
         let old = desk.nonce();
         desk.now = desk.now + Duration::from_secs(1000);
         for nonce in [desk.nonce(), old, "unheard-of".into()] {
-            // No such user, disabled, pending, no secret; and other ways of writing an existing user.
-            for username in ["999", "223", "224", "225", "221@acme.example", "221 ", "", "\u{fffd}"] {
+            // Disabled and pending: by another name for us alone.
+            for username in ["223", "224"] {
+                for password in ["s3cret", "guess"] {
+                    let heard = desk.register(&answer(username, password, &nonce, 1));
+                    assert_eq!(heard, Err(Refusal::Inactive), "{username}");
+                }
+            }
+            // No such user, no secret; and other ways of writing an existing user.
+            for username in ["999", "225", "221@acme.example", "221 ", "", "\u{fffd}"] {
                 assert_eq!(desk.register(&answer(username, "s3cret", &nonce, 1)), Err(Refusal::Wrong), "{username}");
             }
             assert_eq!(desk.register(&answer("221", "guess", &nonce, 1)), Err(Refusal::Wrong));
         }
         assert_eq!(Refusal::Wrong.staleness(), Staleness::Fresh);
+        assert_eq!(Refusal::Inactive.staleness(), Staleness::Fresh);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `switchboard check`
 
+use super::count::counted;
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
 use super::screen::{Palette, Screen, Tone};
@@ -25,11 +26,12 @@ pub(super) fn run(place: &Place, arguments: &Arguments, screen: &mut Screen) -> 
                 screen.toned(
                     Tone::Good,
                     format!(
-                        "{}: no problem ({} companies, {} numbers, {users} users, {} trunks)",
+                        "{}: no problem ({}, {}, {}, {})",
                         directory.display(),
-                        plan.companies.len(),
-                        plan.numbers.len(),
-                        plan.trunks.len()
+                        counted(plan.companies.len(), "company", "companies"),
+                        counted(plan.numbers.len(), "number", "numbers"),
+                        counted(users, "user", "users"),
+                        counted(plan.trunks.len(), "trunk", "trunks")
                     ),
                 )?;
             }
@@ -40,9 +42,8 @@ pub(super) fn run(place: &Place, arguments: &Arguments, screen: &mut Screen) -> 
                 screen.json(&problems)?;
             } else {
                 screen.line(problems.render(screen.palette() == Palette::Colour).trim_end())?;
-                let count = problems.count();
-                let problems = if count == 1 { "problem" } else { "problems" };
-                screen.toned(Tone::Bad, format!("{}: {count} {problems}", directory.display()))?;
+                let count = counted(problems.count(), "problem", "problems");
+                screen.toned(Tone::Bad, format!("{}: {count}", directory.display()))?;
             }
             Ok(Outcome::No)
         }

@@ -19,49 +19,70 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-impl Arguments {
-    fn wants(&self, company: &str) -> bool {
-        self.company.as_deref().is_none_or(|wanted| wanted == company)
+/// The companies whose rows are wanted.
+enum Wanted {
+    All,
+    One(String),
+}
+
+impl Wanted {
+    /// What `--company` says. The daemon knows whether there is such a company.
+    fn of(place: &Place, arguments: &Arguments) -> Result<Wanted, Failure> {
+        match &arguments.company {
+            None => Ok(Wanted::All),
+            Some(name) => ask::company(place, name).map(Wanted::One),
+        }
+    }
+
+    fn has(&self, company: &str) -> bool {
+        match self {
+            Wanted::All => true,
+            Wanted::One(wanted) => wanted == company,
+        }
     }
 }
 
 pub(super) fn calls(place: &Place, arguments: &Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
+    let wanted = Wanted::of(place, arguments)?;
     let Reply::Calls(mut calls) =
         expect(ask::engine(place, Command::Calls)?, |reply| matches!(reply, Reply::Calls(_)))?
     else {
         return Ok(Outcome::No);
     };
-    calls.retain(|call| arguments.wants(&call.company));
+    calls.retain(|call| wanted.has(&call.company));
     show(arguments, &calls, &calls_table(&calls, wall().unix_millis()), "no calls", screen)
 }
 
 pub(super) fn agents(place: &Place, arguments: &Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
+    let wanted = Wanted::of(place, arguments)?;
     let Reply::Agents(mut agents) =
         expect(ask::engine(place, Command::Agents)?, |reply| matches!(reply, Reply::Agents(_)))?
     else {
         return Ok(Outcome::No);
     };
-    agents.retain(|agent| arguments.wants(&agent.company));
+    agents.retain(|agent| wanted.has(&agent.company));
     show(arguments, &agents, &agents_table(&agents), "no users", screen)
 }
 
 pub(super) fn registrations(place: &Place, arguments: &Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
+    let wanted = Wanted::of(place, arguments)?;
     let Reply::Registrations(mut registrations) =
         expect(ask::engine(place, Command::Registrations)?, |reply| matches!(reply, Reply::Registrations(_)))?
     else {
         return Ok(Outcome::No);
     };
-    registrations.retain(|registration| arguments.wants(&registration.company));
+    registrations.retain(|registration| wanted.has(&registration.company));
     show(arguments, &registrations, &registrations_table(&registrations), "no registrations", screen)
 }
 
 pub(super) fn queue(place: &Place, arguments: &Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
+    let wanted = Wanted::of(place, arguments)?;
     let Reply::Queue(mut queue) =
         expect(ask::engine(place, Command::Queue)?, |reply| matches!(reply, Reply::Queue(_)))?
     else {
         return Ok(Outcome::No);
     };
-    queue.retain(|waiting| arguments.wants(&waiting.company));
+    queue.retain(|waiting| wanted.has(&waiting.company));
     show(arguments, &queue, &queue_table(&queue, wall().unix_millis()), "nobody waits", screen)
 }
 
@@ -246,14 +267,14 @@ mod tests {
             name: "Asha Rao".into(),
             person: "asha".into(),
             state: "on-call".into(),
-            evidence: Some("at acme since 10:31".into()),
+            evidence: Some("at acme since 10:31 IST".into()),
             takes_calls: true,
             paused: true,
             devices: 2,
             departments: vec!["support".into()],
         };
         let text = agents_table(&[agent]).render(Palette::Plain);
-        for part in ["305@globex", "on-call", "at acme since 10:31", "paused", "support"] {
+        for part in ["305@globex", "on-call", "at acme since 10:31 IST", "paused", "support"] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
@@ -299,7 +320,8 @@ mod tests {
 
     #[test]
     fn a_company_narrows_the_list() {
-        let arguments = Arguments { company: Some("acme".into()), json: false };
-        assert!(arguments.wants("acme") && !arguments.wants("globex"));
+        let wanted = Wanted::One("acme".into());
+        assert!(wanted.has("acme") && !wanted.has("globex"));
+        assert!(Wanted::All.has("globex"));
     }
 }

@@ -4,6 +4,7 @@
 mod ask;
 mod check;
 mod completions;
+mod count;
 mod demo;
 mod explain;
 mod listings;

@@ -62,6 +62,18 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The daemon could not be asked; where it cannot be reached, what to try on this command line.
+    pub(super) fn unasked(error: &AskError, elsewhere: &str) -> Failure {
+        match error {
+            AskError::Unreachable(..) => {
+                Failure::Said { outcome: Outcome::Unreachable, message: format!("{error}\n{elsewhere}") }
+            }
+            AskError::Misunderstood(..) => Failure::no(error.to_string()),
+        }
+    }
+}
+
 impl From<io::Error> for Failure {
     /// Errors of writing to standard output.
     fn from(error: io::Error) -> Failure {
@@ -74,11 +86,10 @@ impl From<io::Error> for Failure {
 
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Failure {
-        let outcome = match &error {
-            AskError::Unreachable(..) => Outcome::Unreachable,
-            AskError::Misunderstood(..) => Outcome::No,
-        };
-        Failure::Said { outcome, message: error.to_string() }
+        Failure::unasked(
+            &error,
+            "if it runs with another configuration, give that with --config DIR, or its socket with --socket PATH",
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! `switchboard reload`
 
 use super::ask::unexpected;
+use super::count::counted;
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
 use super::screen::{Screen, Tone};
@@ -35,8 +36,8 @@ fn show(outcome: &ReloadOutcome, screen: &mut Screen) -> std::io::Result<()> {
         ReloadOutcome::Adopted { changes, .. } => screen.toned(Tone::Good, format!("adopted: {changes}")),
         ReloadOutcome::Refused { text, count, .. } => {
             screen.line(text.trim_end())?;
-            let problems = if *count == 1 { "problem" } else { "problems" };
-            screen.toned(Tone::Bad, format!("refused: {count} {problems}; the running configuration serves on"))
+            let problems = counted(*count, "problem", "problems");
+            screen.toned(Tone::Bad, format!("refused: {problems}; the running configuration serves on"))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `switchboard status`
 
 use super::ask::unexpected;
+use super::count::counted;
 use super::local_time::{clock, length, local_zone};
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
@@ -63,7 +64,15 @@ fn show(status: &Status, report: &Report, moment: Moment<'_>, screen: &mut Scree
         ("started", since(report.started_at)),
         ("listening", report.listening.join(" ")),
         ("configuration", format!("{directory}, adopted {}", since(status.configured_at))),
-        ("", format!("{} companies, {} numbers, {} users", status.companies, status.numbers, status.users)),
+        (
+            "",
+            [
+                counted(status.companies, "company", "companies"),
+                counted(status.numbers, "number", "numbers"),
+                counted(status.users, "user", "users"),
+            ]
+            .join(", "),
+        ),
         ("calls", format!("{}: {} talking, {} waiting", status.calls, status.talking, status.waiting)),
         ("registrations", status.registrations.to_string()),
     ];
@@ -72,7 +81,8 @@ fn show(status: &Status, report: &Report, moment: Moment<'_>, screen: &mut Scree
     }
     for (name, trunk) in &status.trunks {
         let proxy = if trunk.proxy.is_empty() { String::new() } else { format!(", proxy {}", trunk.proxy.join(" ")) };
-        screen.line(format!("  {:13}  {} calls{proxy}", format!("trunk {name}"), trunk.calls))?;
+        let calls = counted(trunk.calls as usize, "call", "calls");
+        screen.line(format!("  {:13}  {calls}{proxy}", format!("trunk {name}")))?;
     }
     match &report.last_reload {
         None => {}
@@ -81,9 +91,10 @@ fn show(status: &Status, report: &Report, moment: Moment<'_>, screen: &mut Scree
         }
         Some(ReloadOutcome::Refused { at, count, text, .. }) => {
             let refused = format!(
-                "  {:13}  {}: refused, {count} problems; the old configuration serves on",
+                "  {:13}  {}: refused, {}; the old configuration serves on",
                 "last reload",
-                since(*at)
+                since(*at),
+                counted(*count, "problem", "problems")
             );
             screen.toned(Tone::Bad, refused)?;
             for line in text.trim_end().lines() {
@@ -119,7 +130,7 @@ mod tests {
             ..Report::default()
         };
         let text = shown(&Status::default(), &report);
-        assert!(text.contains("10:30:00 IST (1 min 00 s ago): refused"), "{text}");
+        assert!(text.contains("10:30:00 IST (1 min 00 s ago): refused, 1 problem;"), "{text}");
         assert!(text.contains("acme.toml:3: unknown zone"), "{text}");
     }
 

@@ -13,7 +13,7 @@ mod persons;
 mod problem;
 mod schedule;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 mod tree;
 mod whole;
 mod words;

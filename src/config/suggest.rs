@@ -45,7 +45,7 @@ pub(super) fn distance(a: &str, b: &str) -> usize {
 }
 
 /// A help text out of what is allowed: names the nearest first, where there is one.
-pub(super) fn one_of<'a>(written: &str, what: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
+pub(crate) fn one_of<'a>(written: &str, what: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
     let all: Vec<String> = candidates.clone().into_iter().map(|candidate| format!("`{candidate}`")).collect();
     let listed = match all.as_slice() {
         [] => format!("there are no {what}"),

@@ -41,10 +41,7 @@ impl fmt::Display for AskError {
                     }
                     _ => write!(f, "the daemon cannot be reached through {path}: {error}")?,
                 }
-                f.write_str(
-                    "\nstart it with `systemctl start switchboard` or `switchboard run --config DIR`; if it runs with another \
-                     configuration, give that with --config DIR or its socket with --socket PATH",
-                )
+                f.write_str("\nstart it with `systemctl start switchboard` or `switchboard run --config DIR`")
             }
             AskError::Misunderstood(path, error) => write!(f, "{}: {error}", path.display()),
         }

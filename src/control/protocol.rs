@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::daemon::{ReloadOutcome, Report};
-use crate::engine::{Command, Reply, Status};
+use crate::engine::{Command, Refusal, Reply, Status, WhyNot};
 
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +65,15 @@ struct Envelope {
     reply: String,
     #[serde(default)]
     value: Value,
+    /// Of a refusal: absent from a daemon of an older version, and in every other answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<WhyNot>,
+}
+
+impl Envelope {
+    fn new(reply: &str, value: impl Serialize) -> Envelope {
+        Envelope { reply: reply.to_owned(), value: serde_json::to_value(value).unwrap_or_default(), kind: None }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,13 +87,14 @@ impl Answer {
     /// The line, without its end.
     pub fn to_line(&self) -> String {
         match self {
-            Answer::Engine(reply) => line(reply),
-            Answer::Reloaded(outcome) => {
-                line(&Envelope { reply: "reloaded".into(), value: serde_json::to_value(outcome).unwrap_or_default() })
+            Answer::Engine(Reply::Refused(refusal)) => {
+                line(&Envelope { kind: Some(refusal.kind), ..Envelope::new("refused", &refusal.why) })
             }
+            Answer::Engine(reply) => line(reply),
+            Answer::Reloaded(outcome) => line(&Envelope::new("reloaded", outcome)),
             Answer::Status(engine, daemon) => {
                 let whole = WholeStatus { engine: (**engine).clone(), daemon: (**daemon).clone() };
-                line(&Envelope { reply: "status".into(), value: serde_json::to_value(whole).unwrap_or_default() })
+                line(&Envelope::new("status", whole))
             }
         }
     }
@@ -99,6 +109,10 @@ impl Answer {
         };
         let envelope: Envelope = serde_json::from_str(line).map_err(unknown)?;
         match envelope.reply.as_str() {
+            "refused" => {
+                let why = serde_json::from_value(envelope.value).map_err(unknown)?;
+                Ok(Answer::Engine(Reply::Refused(Refusal { kind: envelope.kind.unwrap_or_default(), why })))
+            }
             "reloaded" => serde_json::from_value(envelope.value).map(Answer::Reloaded).map_err(unknown),
             "status" => {
                 let whole: WholeStatus = serde_json::from_value(envelope.value).map_err(unknown)?;
@@ -169,6 +183,19 @@ mod tests {
         let outcome = ReloadOutcome::Adopted { at: 5, changes: "+1 user".into() };
         let line = Answer::Reloaded(outcome.clone()).to_line();
         assert!(matches!(Answer::from_line(&line).unwrap(), Answer::Reloaded(read) if read == outcome));
+    }
+
+    #[test]
+    fn a_refusal_says_whose_fault_it_is_beside_the_words() {
+        let answer = Answer::Engine(Reply::Refused(Refusal::wrong_question("there is no trunk `x`")));
+        let line = answer.to_line();
+        assert_eq!(line, r#"{"reply":"refused","value":"there is no trunk `x`","kind":"wrong-question"}"#);
+        let Answer::Engine(Reply::Refused(read)) = Answer::from_line(&line).unwrap() else { panic!("{line}") };
+        assert_eq!(read, Refusal::wrong_question("there is no trunk `x`"));
+        // What knows no kinds reads it as before, and what writes none means no.
+        assert!(matches!(serde_json::from_str(&line).unwrap(), Reply::Refused(_)), "{line}");
+        let old = Answer::from_line(r#"{"reply":"refused","value":"not now"}"#).unwrap();
+        assert!(matches!(old, Answer::Engine(Reply::Refused(Refusal { kind: WhyNot::No, .. }))), "{old:?}");
     }
 
     #[test]

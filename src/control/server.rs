@@ -220,7 +220,7 @@ where
 }
 
 fn refused(why: String) -> Answer {
-    Answer::Engine(Reply::Refused(why))
+    Answer::Engine(Reply::Refused(why.into()))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::transactions::{ClientFailure, ClientId, ClientKind, ClientOwner, Rece
 use crate::flow::{Flow, ListenerId};
 use crate::id::{CallRef, OfferId};
 use crate::proxy::{self, Branch, DialogKey, Forward, Strip};
-use crate::routing::{OfferEnd, Target, World};
+use crate::routing::{OfferEnd, Target, Unreachable, World};
 use crate::sip::{self, Method, Parsed, Request, Response};
 use crate::time::Now;
 
@@ -78,10 +78,10 @@ impl Engine {
         let mut end = OfferEnd::NoAnswer;
         if let (Some((number, trunk)), Some(call)) = (outside, self.calls.get(&id)) {
             match self.trunk_destination(&call.config, &trunk, &number) {
-                Some((uri, addresses)) => {
+                Ok((uri, addresses)) => {
                     legs.push(Leg { uri, addresses, local: None, path: Vec::new(), peer: Peer::Trunk(trunk) });
                 }
-                None => end = OfferEnd::Failed(503),
+                Err(why) => end = OfferEnd::Unreachable(why),
             }
         }
         (legs, end)
@@ -355,7 +355,11 @@ impl Engine {
         if self.try_alternative(now, id, index) {
             return;
         }
-        self.end_fork(now, id, index, failure.status());
+        let to_trunk = self.calls.get(&id).and_then(|call| call.forks.get(index)).is_some_and(|fork| {
+            matches!(fork.leg.peer, Peer::Trunk(_)) // a phone that is gone has merely not answered
+        });
+        let end = if to_trunk { OfferEnd::Unreachable(Unreachable::Silent) } else { offer_end(failure.status()) };
+        self.end_branch(now, id, index, end, Reach::Branch);
     }
 
     /// RFC 3263 §4.3: another address of the same target, while nobody there has said more than 100.
@@ -378,8 +382,14 @@ impl Engine {
         true
     }
 
-    /// A branch is over without an answer.
+    /// A branch is over with that status.
     pub(super) fn end_fork(&mut self, now: Now, id: CallRef, index: usize, status: u16) {
+        // of several devices, a 6xx from one ends the offer.
+        let reach = if status >= 600 { Reach::Offer } else { Reach::Branch };
+        self.end_branch(now, id, index, offer_end(status), reach);
+    }
+
+    fn end_branch(&mut self, now: Now, id: CallRef, index: usize, end: OfferEnd, reach: Reach) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(fork) = call.forks.get_mut(index) else { return };
         if fork.standing == Standing::Ended {
@@ -388,14 +398,12 @@ impl Engine {
         fork.standing = Standing::Ended;
         let offer_id = fork.offer;
         let left = call.forks.iter().any(|fork| fork.offer == offer_id && fork.standing != Standing::Ended);
-        let mut ends_offer = !left;
+        let ends_offer = !left || reach == Reach::Offer;
         if let Some(offer) = call.offer_mut(offer_id) {
-            offer.end = more_telling(offer.end, offer_end(status));
-            // of several devices, a 6xx from one ends the offer.
-            if status >= 600 {
-                offer.end = offer_end(status);
-                ends_offer = true;
-            }
+            offer.end = match reach {
+                Reach::Branch => more_telling(offer.end, end),
+                Reach::Offer => end,
+            };
         }
         self.forget_early(id, index);
         self.let_trunk_go(id, index);
@@ -466,6 +474,15 @@ impl Engine {
     }
 }
 
+/// What a branch's end ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// The ringing of that device alone.
+    Branch,
+    /// The whole offer.
+    Offer,
+}
+
 /// What an end of one device says, as the hunt's words.
 fn offer_end(status: u16) -> OfferEnd {
     match status {
@@ -481,7 +498,7 @@ fn more_telling(one: OfferEnd, other: OfferEnd) -> OfferEnd {
     let weight = |end: OfferEnd| match end {
         OfferEnd::Busy => 3,
         OfferEnd::Declined => 2,
-        OfferEnd::Failed(_) => 1,
+        OfferEnd::Failed(_) | OfferEnd::Unreachable(_) => 1,
         OfferEnd::NoAnswer => 0,
     };
     if weight(other) > weight(one) { other } else { one }

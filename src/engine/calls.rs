@@ -11,12 +11,12 @@ use super::call::{Call, Peer, Standing};
 use super::event::Event;
 use super::record::{CallRecord, EndedBy};
 use super::transactions::{Armed, ClientId, ServerId, TimerKey};
-use super::{Engine, Output};
+use super::{Engine, Output, caller};
 use crate::auth::{Origin, UserProof};
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, UserId};
 use crate::proxy::{Admitted, DialogKey, End, Routes};
-use crate::routing::{Answer, AnswerCause, Effect, Hunt, World};
+use crate::routing::{Answer, Effect, Hunt, World};
 use crate::sip::{Name, Request};
 use crate::time::Now;
 
@@ -210,6 +210,10 @@ impl Engine {
     pub(super) fn on_call_timer(&mut self, now: Now, id: CallRef) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.armed = Armed::default();
+        if call.hunt.is_opening(now) {
+            // whoever has waited longest is offered first; `serve_waiting` sees to it.
+            self.freed.extend(call.hunt.waits_for().iter().cloned());
+        }
         if call.final_sent.is_none() && call.hunt.deadline().is_some_and(|at| at <= now.mono) {
             self.with_hunt(now, id, |hunt, world| hunt.on_deadline(now, world));
         }
@@ -330,10 +334,6 @@ impl Engine {
 
     /// a user who calls holds the claim of the person behind it.
     pub(super) fn claim_caller(&mut self, now: Now, call: CallRef, proof: &UserProof) -> Result<(), Answer> {
-        let user = proof.user();
-        match self.claims.dial(now, &user.person, call, &user.id) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Answer::new(AnswerCause::Busy, "the caller is on another call")),
-        }
+        caller::claim(now, &mut self.claims, call, proof.user()).map_err(|(_, answer)| answer)
     }
 }

@@ -43,6 +43,11 @@ pub enum Command {
     },
     /// Who would ring.
     Explain(Question),
+    /// Whether there is such a company.
+    Company {
+        /// Its id or SIP domain.
+        name: String,
+    },
     /// No new calls from now on; running ones are kept. The daemon ends when `Status::calls` is 0 or its patience is over.
     Drain,
 }
@@ -53,9 +58,9 @@ pub enum Command {
 pub struct Question {
     /// The called number, in any form the trunk writes, or `EXT@COMPANY`.
     pub to: String,
-    /// The caller; absent = anonymous.
+    /// The caller: `EXT@COMPANY` for a user of ours, else a number as the trunk writes it; absent = anonymous.
     pub from: Option<String>,
-    /// The trunk whose dial rules read both; absent = the only one, or none (then `to` must be E.164).
+    /// The trunk whose dial rules read both; absent = any, where all that know the number read it alike.
     pub trunk: Option<String>,
     /// RFC 3339, or `2026-11-22 10:00` on the company's clock; absent = now.
     pub at: Option<String>,
@@ -83,8 +88,57 @@ pub enum Reply {
     Explained(Box<DecisionRecord>),
     /// Done; what changed, in words.
     Done(String),
-    /// Not done; why, in words.
-    Refused(String),
+    /// To [`Command::Company`]: its id.
+    Company(String),
+    /// Not done, and why.
+    Refused(Refusal),
+}
+
+/// Why something is not done. Its JSON is the words alone; the protocol writes the kind beside them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Refusal {
+    /// Whose fault it is.
+    pub kind: WhyNot,
+    /// In words.
+    pub why: String,
+}
+
+/// Why something is not done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhyNot {
+    /// It was understood, and the answer is no.
+    #[default]
+    No,
+    /// It makes no sense: it names what does not exist, or what cannot be read.
+    WrongQuestion,
+}
+
+impl Refusal {
+    /// The question was wrong, and how.
+    pub fn wrong_question(why: impl Into<String>) -> Refusal {
+        Refusal { kind: WhyNot::WrongQuestion, why: why.into() }
+    }
+}
+
+impl From<String> for Refusal {
+    /// The answer is no, and why.
+    fn from(why: String) -> Refusal {
+        Refusal { kind: WhyNot::No, why }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(why: &str) -> Refusal {
+        Refusal::from(why.to_owned())
+    }
+}
+
+impl From<Refusal> for String {
+    fn from(refusal: Refusal) -> String {
+        refusal.why
+    }
 }
 
 /// How the daemon is.
@@ -177,7 +231,7 @@ pub struct AgentView {
     pub person: String,
     /// `free`, or the skip reason that holds: `away`, `on-call` …
     pub state: String,
-    /// The evidence for it: `at globex since 10:31`.
+    /// The evidence for it: `at globex since 10:31 IST`.
     pub evidence: Option<String>,
     /// The user's own switch.
     pub takes_calls: bool,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::command::{AgentView, CallView, Command, QueueView, RegistrationView, Reply, Status, TrunkView};
+use super::command::{AgentView, CallView, Command, QueueView, Refusal, RegistrationView, Reply, Status, TrunkView};
 use super::live::Switches;
-use super::{Engine, question};
-use crate::id::{CompanyId, Extension};
+use super::{Engine, names, question};
+use crate::id::CompanyId;
 use crate::routing::{self, User};
 use crate::time::Now;
 
@@ -20,7 +20,12 @@ impl Engine {
             Command::Queue => Reply::Queue(self.queue_views()),
             Command::TakeCalls { user, takes } => self.switch(&user, |user, switches| {
                 switches.takes_calls = Some(takes);
-                format!("{} {} calls", user.id, if takes { "takes" } else { "does not take" })
+                match (takes, switches.paused) {
+                    (true, false) => format!("{} takes calls", user.id),
+                    // a pause by an admin outranks the user's own switch.
+                    (true, true) => format!("{} takes calls (still paused by an admin)", user.id),
+                    (false, _) => format!("{} does not take calls", user.id),
+                }
             }),
             Command::Pause { user } => self.switch(&user, |user, switches| {
                 switches.paused = true;
@@ -34,9 +39,13 @@ impl Engine {
                 let live: question::LiveState<'_> = (&self.claims, &self.live, &self.memories, &self.line);
                 match question::explain(now, &asked, &self.config, Some(live)) {
                     Ok(record) => Reply::Explained(Box::new(record)),
-                    Err(why) => Reply::Refused(why),
+                    Err(why) => Reply::Refused(Refusal::wrong_question(why)),
                 }
             }
+            Command::Company { name } => match names::company(&self.config.plan, &name) {
+                Ok(company) => Reply::Company(company.id.to_string()),
+                Err(why) => Reply::Refused(Refusal::wrong_question(why)),
+            },
             Command::Drain => {
                 self.draining = true;
                 Reply::Done("no new calls are taken".to_owned())
@@ -45,29 +54,13 @@ impl Engine {
     }
 
     fn switch(&mut self, name: &str, change: impl FnOnce(&User, &mut Switches) -> String) -> Reply {
-        let user = match self.find_user(name) {
-            Ok(user) => user,
-            Err(why) => return Reply::Refused(why),
+        let user = match names::user(&self.config.plan, name) {
+            Ok(user) => Arc::clone(user),
+            Err(why) => return Reply::Refused(Refusal::wrong_question(why)),
         };
         let done = change(&user, self.live.switches.entry(user.id.clone()).or_default());
         self.freed.insert(user.person.clone());
         Reply::Done(done)
-    }
-
-    /// `EXT@COMPANY`, where COMPANY may also be the SIP domain.
-    fn find_user(&self, name: &str) -> Result<Arc<User>, String> {
-        let Some((extension, company)) = name.rsplit_once('@') else {
-            return Err(format!("`{name}` is not of the form EXT@COMPANY"));
-        };
-        let plan = &self.config.plan;
-        let Some(of) = plan.companies.get(&CompanyId::new(company)).or_else(|| plan.domains.get(company)) else {
-            let known: Vec<&str> = plan.companies.keys().map(CompanyId::as_str).collect();
-            return Err(format!("there is no company `{company}`; there are: {}", known.join(", ")));
-        };
-        of.users
-            .get(&Extension::new(extension))
-            .map(Arc::clone)
-            .ok_or_else(|| format!("company `{}` has no extension `{extension}`", of.id))
     }
 
     fn status(&self) -> Status {

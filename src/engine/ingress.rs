@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::calls::NewCall;
 use super::record::{CallRecord, EndedBy};
 use super::transactions::{ClientId, ClientKind, ClientOwner, Reception, ServerId, ServerOwner};
-use super::{Engine, Event};
+use super::{Engine, Event, caller};
 use crate::auth::{Asker, Offer, Origin, Refusal};
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, Extension, UserId};
@@ -293,7 +293,7 @@ impl Engine {
         self.count(refusal.name());
         match refusal {
             Refusal::NoCredentials | Refusal::Stale => {}
-            Refusal::Incomplete | Refusal::WrongUri | Refusal::Wrong | Refusal::Replayed => {
+            Refusal::Incomplete | Refusal::WrongUri | Refusal::Wrong | Refusal::Inactive | Refusal::Replayed => {
                 self.emit(Event::AuthenticationFailed { flow, realm: company.domain.clone() });
             }
         }
@@ -380,22 +380,15 @@ impl Engine {
             }
         }
         let (called, form, company) = self.read_called(&request, &origin);
-        let (caller, trunk, from_user) = match &origin {
+        let shuffle = self.draw();
+        let arrival = match &origin {
             Origin::Trunk(proof) => {
                 let trunk = proof.trunk();
-                (read_trunk_caller(&request, &trunk.dial), Some(trunk.id.clone()), None)
+                let caller = read_trunk_caller(&request, &trunk.dial);
+                Arrival { call, called, form, caller, trunk: Some(trunk.id.clone()), from_user: None, shuffle }
             }
-            Origin::User(proof) => {
-                let user = proof.user();
-                // In its own company an extension is known by itself; elsewhere by its company too.
-                let name = match &company {
-                    Some(company) if *company != user.id.company => user.id.to_string(),
-                    Some(_) | None => user.id.extension.to_string(),
-                };
-                (Caller::Name(name.into()), None, Some(user.id.clone()))
-            }
+            Origin::User(proof) => caller::arrival(call, proof.user(), called, form, company.as_ref(), shuffle),
         };
-        let arrival = Arrival { call, called, form, caller, trunk, from_user, shuffle: self.draw() };
         if let Some(transaction) = self.servers.get_mut(&server) {
             transaction.owner = ServerOwner::Call(call);
         }
@@ -436,11 +429,14 @@ impl Engine {
         let text = uri.user_text().unwrap_or_default();
         let written = || Called::Unknown(String::from_utf8_lossy(uri.text).chars().take(64).collect());
         let plan = &self.config.plan;
-        let dial = match origin {
-            Origin::Trunk(proof) => proof.trunk().dial.clone(),
+        // parameters in the user part (`+9180…;npdi`) are no part of the number.
+        let bare = text.split(';').next().unwrap_or_default();
+        let number = match origin {
+            Origin::Trunk(proof) => {
+                number::read_called(bare, &proof.trunk().dial, |number| plan.numbers.contains_key(number))
+            }
             Origin::User(proof) => {
                 let company = proof.company();
-                let extension = Extension::new(text.as_ref());
                 let own_domain = match uri.host {
                     Some(sip::Host::Name(name)) => name.eq_ignore_ascii_case(company.domain.as_bytes()),
                     Some(_) | None => false,
@@ -450,16 +446,14 @@ impl Engine {
                     // Checklists §2 class 16: another domain is not ours to call.
                     return (written(), None, Some(company.id.clone()));
                 }
-                if uri.scheme != Scheme::Tel && company.users.contains_key(&extension) {
-                    return (Called::User(UserId::new(&company.id, &extension)), None, Some(company.id.clone()));
+                let extension = caller::dialled_extension(company, &text).filter(|_| uri.scheme != Scheme::Tel);
+                if let Some(user) = extension {
+                    return (Called::User(user), None, Some(company.id.clone()));
                 }
-                let trunk = company.outbound_trunk.as_ref().and_then(|trunk| plan.trunks.get(trunk));
-                trunk.map_or_else(DialRules::default, |trunk| trunk.dial.clone())
+                caller::dialled_number(plan, company, bare)
             }
         };
-        // parameters in the user part (`+9180…;npdi`) are no part of the number.
-        let bare = text.split(';').next().unwrap_or_default();
-        match number::read_called(bare, &dial, |number| plan.numbers.contains_key(number)) {
+        match number {
             Some((number, form)) => {
                 let company = plan.numbers.get(&number).map(|(company, _)| company.id.clone());
                 let company = company.or_else(|| match origin {

@@ -11,6 +11,7 @@
 //! | `call`, `calls`, `branches`, `dialogs` | a call as a value; its caller's side, its callees' side, its dialogs |
 //! | `relays` | requests inside dialogs |
 //! | `registrations` | REGISTER |
+//! | `caller`, `names` | a user who calls; users, companies and trunks by the names people type |
 //! | `trunk_use`, `live`, `addresses` | what is in use, who is there, which addresses are ours |
 //! | `commands`, `question`, `audit` | what an admin, or a test, may ask |
 
@@ -19,6 +20,7 @@ mod answers;
 mod audit;
 mod branches;
 mod call;
+mod caller;
 mod calls;
 mod command;
 mod commands;
@@ -27,6 +29,7 @@ mod event;
 mod ingress;
 mod input;
 mod live;
+mod names;
 mod output;
 mod question;
 mod record;
@@ -53,7 +56,8 @@ use trunk_use::TrunkUse;
 
 pub use audit::Audit;
 pub use command::{
-    AgentView, CallView, Command, CommandId, Question, QueueView, RegistrationView, Reply, Status, TrunkView,
+    AgentView, CallView, Command, CommandId, Question, QueueView, Refusal, RegistrationView, Reply, Status, TrunkView,
+    WhyNot,
 };
 pub use event::Event;
 pub use input::{Input, Listener};

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use chrono::{LocalResult, NaiveDateTime, TimeZone as _};
 
 use super::command::Question;
+use super::{caller, names};
 use crate::claim::Claims;
 use crate::config::Config;
-use crate::id::{CallRef, CompanyId, Extension, PersonId, TrunkId, UserId};
-use crate::number::{self, Caller, DialRules, Form};
-use crate::routing::{self, Arrival, Called, Company, DecisionRecord, Line, Memories, Plan, Presence};
+use crate::config::suggest::one_of;
+use crate::id::{CallRef, CompanyId, UserId};
+use crate::number::{self, Caller, DialRules, E164, Form};
+use crate::routing::{self, Arrival, Called, Company, DecisionRecord, Line, Memories, Plan, Presence, Trunk, User};
 use crate::time::{Now, WallTime};
 
 /// What a running engine knows.
@@ -32,23 +34,18 @@ pub fn explain(
     live: Option<LiveState<'_>>,
 ) -> Result<DecisionRecord, String> {
     let plan = &config.plan;
-    let (trunk, dial) = trunk_of(question, plan)?;
-    let (called, form, company) = called(question, plan, &dial)?;
-    let caller = match question.from.as_deref() {
-        Some(from) => Caller::read(from.trim(), &dial),
-        None => Caller::Anonymous,
+    let asked = match question.from.as_deref().map(str::trim).filter(|from| from.contains('@')) {
+        Some(from) => by_user(question, plan, from)?,
+        None => by_trunk(question, plan)?,
     };
-    let from_user = match &called {
-        Called::User(_) => question.from.as_deref().and_then(|from| user_of(from, plan).ok()),
-        Called::Number(_) | Called::Unknown(_) => None,
-    };
+    let Asked { arrival, company, user } = asked;
     let moment = match question.at.as_deref() {
         Some(text) => moment(text, now, company.as_deref())?,
         None => now,
     };
     let mut away = BTreeSet::new();
     for name in &question.away {
-        away.insert(user_of(name, plan)?);
+        away.insert(names::user(plan, name)?.id.clone());
     }
     let hashing = ahash::RandomState::with_seeds(1, 2, 3, 4);
     let everybody = Everybody;
@@ -57,79 +54,147 @@ pub fn explain(
         None => (Claims::new(hashing), &everybody as &dyn Presence, Memories::default(), Line::default()),
     };
     for name in &question.busy {
-        let (person, user) = person_of(name, plan)?;
+        let user = person(name, plan)?;
         // Somebody who is busy already stays so.
-        if claims.take(moment, &person, SUPPOSED, &user).is_ok() {
-            claims.answered(moment, &person, SUPPOSED);
+        if claims.take(moment, &user.person, SUPPOSED, &user.id).is_ok() {
+            claims.answered(moment, &user.person, SUPPOSED);
         }
     }
-    let trunk = match called {
-        Called::User(_) => None,
-        Called::Number(_) | Called::Unknown(_) => trunk,
-    };
-    let arrival = Arrival { call: ASKED, called, form, caller, trunk, from_user, shuffle: 0 };
+    if let Some((user, company)) = user.zip(company)
+        && let Err((claim, answer)) = caller::claim(moment, &mut claims, ASKED, &user)
+    {
+        return Ok(routing::caller_is_busy(moment, &arrival, &company, &claim, answer));
+    }
     let supposed = Supposed { presence, away };
     Ok(routing::explain(moment, Arc::clone(plan), arrival, &claims, &supposed, &memories, &line))
 }
 
-fn trunk_of(question: &Question, plan: &Plan) -> Result<(Option<TrunkId>, DialRules), String> {
-    if let Some(name) = question.trunk.as_deref() {
-        return match plan.trunks.get(name) {
-            Some(trunk) => Ok((Some(trunk.id.clone()), trunk.dial.clone())),
-            None => {
-                let known: Vec<&str> = plan.trunks.keys().map(TrunkId::as_str).collect();
-                Err(format!("there is no trunk `{name}`; there are: {}", known.join(", ")))
-            }
-        };
-    }
-    let mut trunks = plan.trunks.values();
-    match (trunks.next(), trunks.next()) {
-        (Some(only), None) => Ok((Some(only.id.clone()), only.dial.clone())),
-        _ => Ok((None, DialRules::default())),
-    }
+/// A question as the call it is about.
+struct Asked {
+    arrival: Arrival,
+    /// Whose clock it is on.
+    company: Option<Arc<Company>>,
+    /// The user who calls, where it is one of ours.
+    user: Option<Arc<User>>,
 }
 
-fn called(question: &Question, plan: &Plan, dial: &DialRules) -> Result<Reading, String> {
+/// A call that a user of ours makes: of an extension (R-4.3) or a number.
+fn by_user(question: &Question, plan: &Plan, from: &str) -> Result<Asked, String> {
+    let user = names::user(plan, from)?;
+    let company = names::company(plan, user.id.company.as_str())?;
+    if question.trunk.is_some() {
+        return Err(format!("`--trunk` is for calls from outside; {} calls by no trunk", user.id));
+    }
+    let to = question.to.trim();
+    let (called, form) = if to.contains('@') {
+        (Called::User(names::user(plan, to)?.id.clone()), None)
+    } else if let Some(extension) = caller::dialled_extension(company, to) {
+        (Called::User(extension), None)
+    } else {
+        let (number, form) = caller::dialled_number(plan, company, to).ok_or_else(|| unreadable(to))?;
+        (Called::Number(number), Some(form))
+    };
+    let callee = match &called {
+        Called::Number(number) => plan.numbers.get(number).map(|(company, _)| &company.id),
+        Called::User(_) | Called::Unknown(_) => Some(&company.id),
+    };
+    let callee = callee.cloned();
+    let arrival = caller::arrival(ASKED, user, called, form, callee.as_ref(), 0);
+    Ok(Asked { arrival, company: Some(Arc::clone(company)), user: Some(Arc::clone(user)) })
+}
+
+/// A call that a trunk sends.
+fn by_trunk(question: &Question, plan: &Plan) -> Result<Asked, String> {
     let to = question.to.trim();
     if to.contains('@') {
-        let user = user_of(to, plan)?;
-        let company = plan.companies.get(&user.company).map(Arc::clone);
-        return Ok((Called::User(user), None, company));
+        let user = names::user(plan, to)?;
+        return Err(format!("give --from EXT@COMPANY: only another extension of {} calls {to}", user.id.company));
     }
-    match number::read_called(to, dial, |number| plan.numbers.contains_key(number)) {
-        Some((number, form)) => {
-            let company = plan.numbers.get(&number).map(|(company, _)| Arc::clone(company));
-            Ok((Called::Number(number), Some(form), company))
-        }
-        None => Err(format!("`{to}` is neither a number (`+918041234567`, or as the trunk writes it) nor EXT@COMPANY")),
-    }
+    let trunks: Vec<&Arc<Trunk>> = match question.trunk.as_deref() {
+        Some(name) => vec![names::trunk(plan, name)?],
+        None => plan.trunks.values().collect(),
+    };
+    let Reading { number, form, trunks } = read_number(to, &trunks, plan)?;
+    let caller = read_caller(question.from.as_deref().unwrap_or_default().trim(), &trunks)?;
+    let trunk = match trunks.as_slice() {
+        [only] => Some(only.id.clone()),
+        [] | [_, _, ..] => None,
+    };
+    let company = plan.numbers.get(&number).map(|(company, _)| Arc::clone(company));
+    let arrival =
+        Arrival { call: ASKED, called: Called::Number(number), form, caller, trunk, from_user: None, shuffle: 0 };
+    Ok(Asked { arrival, company, user: None })
 }
 
-/// What was called, the form it was written in, and whose it is.
-type Reading = (Called, Option<Form>, Option<Arc<Company>>);
-
-fn user_of(name: &str, plan: &Plan) -> Result<UserId, String> {
-    let Some((extension, company)) = name.trim().rsplit_once('@') else {
-        return Err(format!("`{name}` is not of the form EXT@COMPANY"));
-    };
-    let Some(company) = plan.companies.get(&CompanyId::new(company)).or_else(|| plan.domains.get(company)) else {
-        return Err(format!("there is no company `{company}`"));
-    };
-    match company.users.get(&Extension::new(extension)) {
-        Some(user) => Ok(user.id.clone()),
-        None => Err(format!("company `{}` has no extension `{extension}`", company.id)),
-    }
+/// A called number, its form where all trunks agree on it, and the trunks it can come by so.
+struct Reading<'p> {
+    number: E164,
+    form: Option<Form>,
+    trunks: Vec<&'p Arc<Trunk>>,
 }
 
-fn person_of(name: &str, plan: &Plan) -> Result<(PersonId, UserId), String> {
-    let users = plan.companies.values().flat_map(|company| company.users.values());
-    let by_person = users.clone().find(|user| user.person.as_str() == name);
-    match by_person {
-        Some(user) => Ok((user.person.clone(), user.id.clone())),
+/// A called number as it can come: by those trunks that read it as a number somebody has, or else all. A
+/// number with its `+` is the same on every trunk; any other is what a trunk's rules make of it, and never read without.
+fn read_number<'p>(to: &str, trunks: &[&'p Arc<Trunk>], plan: &Plan) -> Result<Reading<'p>, String> {
+    let exists = |number: &E164| plan.numbers.contains_key(number);
+    if to.starts_with('+') {
+        let (number, form) = number::read_called(to, &DialRules::default(), exists).ok_or_else(|| unreadable(to))?;
+        return Ok(Reading { number, form: Some(form), trunks: trunks.to_vec() });
+    }
+    if trunks.is_empty() {
+        return Err(format!("there is no trunk whose rules would read `{to}`; write it with its +"));
+    }
+    let read = |trunk: &&'p Arc<Trunk>| Some((*trunk, number::read_called(to, &trunk.dial, exists)?));
+    let mut readings: Vec<_> = trunks.iter().filter_map(read).collect();
+    if readings.iter().any(|(_, (number, _))| exists(number)) {
+        readings.retain(|(_, (number, _))| exists(number));
+    }
+    let Some((_, (number, form))) = readings.first().cloned() else { return Err(unreadable(to)) };
+    if readings.iter().any(|(_, (other, _))| *other != number) {
+        return Err(differs(to, trunks));
+    }
+    let form = readings.iter().all(|(_, (_, other))| *other == form).then_some(form);
+    let trunks = readings.into_iter().map(|(trunk, _)| trunk).collect();
+    Ok(Reading { number, form, trunks })
+}
+
+/// A caller, as all those trunks read it.
+fn read_caller(from: &str, trunks: &[&Arc<Trunk>]) -> Result<Caller, String> {
+    let mut readings = trunks.iter().map(|trunk| Caller::read(from, &trunk.dial));
+    let Some(first) = readings.next() else {
+        return match Caller::read(from, &DialRules::default()) {
+            Caller::Number(_) if !from.starts_with('+') => {
+                Err(format!("there is no trunk whose rules would read `{from}`; write it with its +"))
+            }
+            caller @ (Caller::Number(_) | Caller::Name(_) | Caller::Anonymous) => Ok(caller),
+        };
+    };
+    if readings.all(|other| other == first) { Ok(first) } else { Err(differs(from, trunks)) }
+}
+
+fn unreadable(to: &str) -> String {
+    format!("`{to}` is neither a number (`+918041234567`, or as the trunk writes it) nor EXT@COMPANY")
+}
+
+fn differs(text: &str, trunks: &[&Arc<Trunk>]) -> String {
+    let names: Vec<&str> = trunks.iter().map(|trunk| trunk.id.as_str()).collect();
+    format!("`{text}` is not the same number on every trunk; give --trunk: {}", names.join(", "))
+}
+
+/// A person by its name, or by one of its users; the user.
+fn person(name: &str, plan: &Plan) -> Result<Arc<User>, String> {
+    let mut users = plan.companies.values().flat_map(|company| company.users.values());
+    match users.find(|user| user.person.as_str() == name) {
+        Some(user) => Ok(Arc::clone(user)),
+        None if name.contains('@') => names::user(plan, name).map(Arc::clone),
         None => {
-            let id = user_of(name, plan).map_err(|_| format!("there is no person `{name}`"))?;
-            let user = plan.companies.get(&id.company).and_then(|company| company.users.get(&id.extension));
-            user.map(|user| (user.person.clone(), id)).ok_or_else(|| format!("there is no person `{name}`"))
+            let persons: BTreeSet<&str> = plan
+                .companies
+                .values()
+                .flat_map(|company| company.users.values())
+                .map(|user| user.person.as_str())
+                .collect();
+            Err(format!("there is no person `{name}`; {}", one_of(name, "persons", persons)))
         }
     }
 }
@@ -201,5 +266,159 @@ impl Presence for Supposed<'_> {
 
     fn calls_of(&self, company: &CompanyId) -> u32 {
         self.presence.calls_of(company)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::config;
+    use crate::routing::AnswerCause;
+    use crate::time::Instant;
+
+    /// Trunks that write numbers differently, and two companies that share Asha.
+    const MACHINE: &str = r#"
+        [sip]
+        listen = ["udp:127.0.0.1:5060"]
+        [control]
+        socket = "/tmp/unused.sock"
+        [trunks.india]
+        sources = ["192.0.2.1"]
+        proxy = "sip:192.0.2.1"
+        country-code = "91"
+        national-prefix = "0"
+        [trunks.britain]
+        sources = ["192.0.2.2"]
+        country-code = "44"
+        national-prefix = "0"
+    "#;
+
+    const ACME: &str = r#"
+        name = "Acme"
+        domain = "acme.example"
+        timezone = "Asia/Kolkata"
+        blocked-callers = ["+44*"]
+        outbound-trunk = "india"
+        [numbers."+918041234567"]
+        routes = [{ to = "department:sales" }]
+        [numbers."+912079460123"]
+        routes = [{ to = "department:sales" }]
+        [departments.sales]
+        members = ["221", "222"]
+        [users.221]
+        name = "Asha"
+        person = "asha"
+        password = "a password of hers"
+        [users.222]
+        name = "Ravi"
+        password = "a password of his"
+    "#;
+
+    const GLOBEX: &str = r#"
+        name = "Globex"
+        domain = "globex.example"
+        timezone = "Europe/London"
+        [numbers."+442079460123"]
+        routes = [{ to = "user:305" }]
+        [users.305]
+        name = "Asha"
+        person = "asha"
+        password = "a password of hers"
+    "#;
+
+    fn ask(question: Question) -> Result<DecisionRecord, String> {
+        let files = [("switchboard.toml", MACHINE), ("companies/acme.toml", ACME), ("companies/globex.toml", GLOBEX)];
+        let files = files.map(|(name, text)| (PathBuf::from(name), text.as_bytes().to_vec()));
+        let config = config::load_texts(&files).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        let wall = WallTime::from_unix_millis(1_795_408_200_000);
+        explain(Now { mono: Instant::from_nanos(5), wall }, &question, &config, None)
+    }
+
+    fn call(from: Option<&str>, to: &str, trunk: Option<&str>) -> Result<DecisionRecord, String> {
+        ask(Question { to: to.into(), from: from.map(Into::into), trunk: trunk.map(Into::into), ..Question::default() })
+    }
+
+    #[test]
+    fn without_a_trunk_a_number_is_read_by_the_rules_of_all() {
+        let record = call(None, "08041234567", None).unwrap();
+        assert_eq!((record.number.as_str(), record.company.as_deref()), ("+918041234567", Some("acme")));
+        assert_eq!(record.trunk.as_deref(), Some("india"), "only there is it anybody's");
+        // Configured under both, differently: somebody must say which.
+        let error = call(None, "02079460123", None).unwrap_err();
+        assert!(error.ends_with("give --trunk: britain, india"), "{error}");
+        assert_eq!(call(None, "02079460123", Some("britain")).unwrap().company.as_deref(), Some("globex"));
+        // Nobody's, and different: likewise.
+        assert!(call(None, "0123456789", None).unwrap_err().contains("give --trunk"));
+        let unknown = call(None, "+15550100", None).unwrap();
+        assert_eq!(unknown.answer.unwrap().cause, AnswerCause::UnknownNumber);
+        assert_eq!(unknown.trunk, None);
+    }
+
+    #[test]
+    fn a_caller_is_read_by_the_trunks_the_call_can_come_by() {
+        let caller = |from, to| call(Some(from), to, None).map(|record| record.caller);
+        assert_eq!(caller("09811112222", "08041234567").unwrap(), "+919811112222");
+        assert!(caller("09811112222", "+918041234567").unwrap_err().contains("give --trunk: britain, india"));
+        assert_eq!(caller("+919811112222", "+918041234567").unwrap(), "+919811112222");
+        assert_eq!(caller("anonymous", "+918041234567").unwrap(), "anonymous");
+    }
+
+    #[test]
+    fn an_extension_is_called_by_another_and_rings_as_in_a_live_call() {
+        let error = call(None, "222@acme", None).unwrap_err();
+        assert!(error.starts_with("give --from EXT@COMPANY"), "{error}");
+        assert!(call(Some("+919811112222"), "222@acme", None).unwrap_err().starts_with("give --from EXT@COMPANY"));
+        for to in ["222@acme", "222@ACME.Example", "222"] {
+            let record = call(Some("221@acme"), to, None).unwrap();
+            assert_eq!((record.caller.as_str(), record.from_user.as_deref()), ("221", Some("221@acme")), "{to}");
+            assert_eq!((record.number.as_str(), record.trunk.as_deref()), ("222", None), "{to}");
+            assert!(record.steps[0].members[0].offered.is_some(), "{to}");
+        }
+        // R-4.3: in its company.
+        let record = call(Some("221@acme"), "305@globex", None).unwrap();
+        assert_eq!(record.answer.unwrap().cause, AnswerCause::UnknownNumber);
+    }
+
+    #[test]
+    fn a_user_who_calls_a_department_is_skipped_in_it() {
+        // R-7.2; and the number is read by the rules of the company's own trunk.
+        let record = call(Some("221@acme"), "08041234567", None).unwrap();
+        let members = &record.steps[0].members;
+        assert_eq!(members[0].evidence.as_deref(), Some("is the caller"));
+        assert!(members[1].offered.is_some());
+    }
+
+    #[test]
+    fn a_caller_who_is_on_a_call_is_refused() {
+        let record = ask(Question {
+            to: "222".into(),
+            from: Some("221@acme".into()),
+            busy: vec!["305@globex".into()],
+            ..Question::default()
+        });
+        let record = record.unwrap();
+        let answer = record.answer.unwrap();
+        assert_eq!((answer.status, answer.text.as_str()), (486, "the caller is on another call"));
+        assert_eq!(record.door.unwrap().evidence, "at globex since 10:00 IST");
+        assert!(record.steps.is_empty());
+    }
+
+    #[test]
+    fn who_or_what_does_not_exist_is_told_with_what_was_meant() {
+        for (from, to, trunk, says) in [
+            (Some("22l@acme"), "222", None, "company `acme` has no extension `22l`; did you mean `221`?"),
+            (Some("221@acmee"), "222", None, "there is no company `acmee`; did you mean `acme`?"),
+            (Some("221@acme"), "223@acme", None, "company `acme` has no extension `223`; did you mean `22"),
+            (None, "+918041234567", Some("indja"), "there is no trunk `indja`; did you mean `india`?"),
+            (Some("221@acme"), "222", Some("india"), "221@acme calls by no trunk"),
+            (None, "sales", None, "neither a number"),
+        ] {
+            let error = call(from, to, trunk).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+        let busy = Question { to: "+918041234567".into(), busy: vec!["ahsa".into()], ..Question::default() };
+        assert!(ask(busy).unwrap_err().contains("there is no person `ahsa`; did you mean `asha`?"));
     }
 }

@@ -6,7 +6,6 @@ use super::{Engine, Event};
 use crate::auth::Asker;
 use crate::flow::Flow;
 use crate::registrar::{Change, Expiries};
-use crate::routing::UserStatus;
 use crate::sip::{Extra, Request, Scheme};
 use crate::time::Now;
 
@@ -30,11 +29,6 @@ impl Engine {
             }
         };
         let user = Arc::clone(proof.user());
-        if user.status != UserStatus::Active {
-            self.count("register-of-inactive-user");
-            self.open_and_answer(now, flow, request, 403, "Account Not Active", &[]);
-            return;
-        }
         let limits = Expiries {
             default: self.config.sip.registration_default,
             max: self.config.sip.registration_max,

@@ -10,7 +10,7 @@ use super::Engine;
 use crate::config::Config;
 use crate::id::TrunkId;
 use crate::number::E164;
-use crate::routing::Trunk;
+use crate::routing::{Trunk, Unreachable};
 use crate::time::{Instant, Now};
 
 /// One trunk's use.
@@ -82,28 +82,31 @@ impl Engine {
         sends || self.proxy_addresses(trunk).contains(&address)
     }
 
-    /// Request-URI and addresses of a number behind a trunk; `None` while it cannot be reached, or is at its limit.
+    /// Request-URI and addresses of a number behind a trunk.
+    ///
+    /// # Errors
+    /// Why it cannot be reached just now.
     pub(super) fn trunk_destination(
         &self,
         config: &Config,
         trunk: &TrunkId,
         number: &E164,
-    ) -> Option<(Bytes, SmallVec<[SocketAddr; 2]>)> {
-        let trunk = config.plan.trunks.get(trunk)?;
+    ) -> Result<(Bytes, SmallVec<[SocketAddr; 2]>), Unreachable> {
+        let trunk = config.plan.trunks.get(trunk).ok_or(Unreachable::Gone)?;
         let calls = self.trunk_use.get(&trunk.id).map_or(0, |usage| usage.calls);
         if trunk.max_calls.is_some_and(|most| calls >= most) {
-            return None;
+            return Err(Unreachable::AtLimit);
         }
-        let proxy = trunk.proxy.as_ref()?;
+        let proxy = trunk.proxy.as_ref().ok_or(Unreachable::NoProxy)?;
         let addresses = self.proxy_addresses(trunk);
         if addresses.is_empty() {
-            return None;
+            return Err(Unreachable::NoAddress);
         }
         let host = if proxy.host.contains(':') { format!("[{}]", proxy.host) } else { proxy.host.clone() };
         let uri = match proxy.port {
             Some(port) => format!("sip:{number}@{host}:{port}"),
             None => format!("sip:{number}@{host}"),
         };
-        Some((Bytes::from(uri), addresses))
+        Ok((Bytes::from(uri), addresses))
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn target(
 }
 
 /// names the company the person is busy for and since when, never the caller.
-fn held(claim: &Claim, now: Now, call: Option<CallRef>, zone: Tz) -> Skip {
+pub(super) fn held(claim: &Claim, now: Now, call: Option<CallRef>, zone: Tz) -> Skip {
     let elsewhere = || format!("at {} since {}", claim.user.company, words::clock(claim.since, now.wall, zone));
     let (reason, evidence) = match claim.hold {
         Hold::OnCall => (SkipReason::OnCall, elsewhere()),
@@ -79,7 +79,7 @@ fn held(claim: &Claim, now: Now, call: Option<CallRef>, zone: Tz) -> Skip {
         }
         Hold::Ringing => (SkipReason::Ringing, elsewhere()),
         Hold::WrapUp { until_wall, .. } => {
-            let until = words::local(until_wall, zone).format("%H:%M:%S");
+            let until = words::clock_to_the_second(until_wall, zone);
             (SkipReason::WrapUp, format!("at {} until {until}", claim.user.company))
         }
     };

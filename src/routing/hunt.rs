@@ -25,17 +25,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::eligibility::{self, Skip};
-use super::line::{Line, Ticket};
+use super::line::{Line, Since, Ticket};
 use super::order::order;
 use super::step::{Offer, OfferState, Place, Queue, Step, Whom, outcome};
 use super::{
-    Answer, AnswerCause, AnsweredRecord, Cause, Company, DecisionRecord, Destination, MemberRecord, Memories,
-    OfferOutcome, OfferRecord, Plan, Presence, Rejection, SkipReason, User, door, words,
+    Answer, AnswerCause, AnsweredRecord, Cause, Company, DecisionRecord, Destination, DoorRecord, MemberRecord,
+    Memories, OfferOutcome, OfferRecord, Plan, Presence, Rejection, SkipReason, User, door, words,
 };
-use crate::claim::{Claims, Hold};
+use crate::claim::{Claim, Claims, Hold};
 use crate::id::{CallRef, DepartmentId, Extension, OfferId, PersonId, TrunkId, UserId};
 use crate::number::{Caller, E164, Form};
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, WallTime};
 
 /// What was called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +135,23 @@ pub enum OfferEnd {
     NoAnswer,
     /// Any other failure or redirect, with its status.
     Failed(u16),
+    /// It never reached the trunk it was to go out through.
+    Unreachable(Unreachable),
+}
+
+/// Why a call could not go out through a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// The configuration has it no more.
+    Gone,
+    /// It has as many calls as it may have.
+    AtLimit,
+    /// It is for incoming calls only.
+    NoProxy,
+    /// Its proxy's name has no address.
+    NoAddress,
+    /// Its proxy does not answer, or cannot be sent to.
+    Silent,
 }
 
 /// One call's hunt.
@@ -216,7 +233,7 @@ impl Hunt {
         let notice = |step: &Step| step.queue.map(|queue| queue.notice);
         match &self.phase {
             Phase::Ringing(step, until) => Some(notice(step).map_or(*until, |notice| notice.min(*until))),
-            Phase::Waiting(step) => step.queue.map(|queue| queue.until.min(queue.notice)),
+            Phase::Waiting(step) => step.queue.as_ref().map(Queue::deadline),
             Phase::Settling(_) => Some(self.settle_until),
             Phase::Over => None,
         }
@@ -231,8 +248,8 @@ impl Hunt {
                 self.settle_until = now.mono + SETTLE;
                 self.look(now, step, world);
             }
-            // At each notice too: a member's hours may have opened, of which nobody tells.
-            Phase::Waiting(step) if step.queue.is_none_or(|queue| queue.until.min(queue.notice) <= now.mono) => {
+            // At each notice too: clocks on walls may jump, and hours with them.
+            Phase::Waiting(step) if step.queue.is_none_or(|queue| queue.deadline() <= now.mono) => {
                 self.look(now, step, world)
             }
             Phase::Settling(step) if self.settle_until <= now.mono => self.look(now, step, world),
@@ -266,11 +283,17 @@ impl Hunt {
         match mem::replace(&mut self.phase, Phase::Over) {
             Phase::Ringing(step, _) if !self.is_ringing() => match &step.place {
                 Place::Department(_) | Place::User(_) => self.look(now, step, world),
-                Place::External => {
+                Place::External(trunk) => {
+                    // what was offered and not taken is no answer, whatever was said to it.
                     let cause = match end {
                         OfferEnd::Busy => Cause::Busy,
-                        OfferEnd::NoAnswer => Cause::NoAnswer,
-                        OfferEnd::Declined | OfferEnd::Failed(_) => Cause::Unavailable,
+                        OfferEnd::NoAnswer | OfferEnd::Declined | OfferEnd::Failed(_) => Cause::NoAnswer,
+                        OfferEnd::Unreachable(why) => {
+                            if let Some(record) = self.record.steps.get_mut(step.index) {
+                                record.evidence = Some(words::unreachable(trunk, why));
+                            }
+                            Cause::Unavailable
+                        }
                     };
                     self.proceed(now, Turn::Leave(step, cause), world);
                 }
@@ -358,6 +381,17 @@ impl Hunt {
         &self.waits_for
     }
 
+    /// Whether the hours of somebody this call waits for are open from now on. Of that nobody tells but the clock, and each
+    /// call only itself: the engine lets all who wait for the same persons look again, in the order of [`Line::calls`].
+    pub fn is_opening(&self, now: Now) -> bool {
+        match &self.phase {
+            Phase::Waiting(step) => {
+                step.queue.and_then(|queue| queue.opening).is_some_and(|opening| opening <= now.mono)
+            }
+            Phase::Ringing(..) | Phase::Settling(_) | Phase::Over => false,
+        }
+    }
+
     /// How long the person of that offer stays in wrap-up after its call.
     pub fn wrap_up_of(&self, offer: OfferId) -> Duration {
         match self.offers.iter().find(|known| known.id == offer).map(|known| &known.whom) {
@@ -435,7 +469,7 @@ impl Hunt {
                     self.finish(Answer::new(AnswerCause::Unavailable, "the outside number cannot be reached"));
                     return None;
                 };
-                let (step, record) = Step::external(&number, index);
+                let (step, record) = Step::external(&number, &trunk, index);
                 self.record.steps.push(record);
                 let offered =
                     self.offer(now, Whom::External(number.clone()), index, Target::External { number, trunk });
@@ -496,10 +530,9 @@ impl Hunt {
         let ticket = step.queue.map(|queue| queue.ticket);
         let mut room = place.breadth();
         let mut rings = false;
-        // Persons who are busy now and may be offered the call when they no longer are; and all who may be, then or when
-        // they register, or take calls again.
-        let mut busy: Vec<PersonId> = Vec::new();
-        let mut hoped_for: Vec<PersonId> = Vec::new();
+        let mut wanted = Wanted::default();
+        // Members who are passed over since this call was offered to them here.
+        let mut refused: Vec<usize> = Vec::new();
 
         if self.must_settle(now, &company, &step, world) {
             self.phase = Phase::Settling(step);
@@ -508,16 +541,15 @@ impl Hunt {
         for (position, user) in self.sorted(now, &company, &step, world) {
             let user = &user;
             if step.was_offered(user) {
+                refused.push(position);
                 continue;
             }
             let target = match self.reason(now, &company, &step, user, ticket, world) {
                 Ok(target) => target,
                 Err(skip) => {
-                    if skip.reason.is_busy() && !step.is_barred(user) && !busy.contains(&user.person) {
-                        busy.push(user.person.clone());
-                    }
-                    if !step.is_barred(user) && !hoped_for.contains(&user.person) {
-                        hoped_for.push(user.person.clone());
+                    // The caller's own person cannot become free while the call goes on.
+                    if !step.is_barred(user) && !self.is_caller(user) {
+                        wanted.note(now, user, &skip);
                     }
                     self.write_skip(step.index, position, Some(skip));
                     continue;
@@ -540,7 +572,7 @@ impl Hunt {
                     world.memories.of_mut(&company.id, &department.id).offered(&user.id.extension);
                     Some((Arc::clone(department), position))
                 }
-                Place::User(_) | Place::External => None,
+                Place::User(_) | Place::External(_) => None,
             };
             let offered = self.offer(now, Whom::User { user: Arc::clone(user), member }, step.index, target);
             if let Some(record) = self.member_record(step.index, position) {
@@ -553,9 +585,11 @@ impl Hunt {
             self.phase = Phase::Ringing(step, now.mono + place.ring());
             return None;
         }
-        let turn = self.wait(now, &company, step, &busy, world);
+        let index = step.index;
+        let turn = self.wait(now, &company, step, &wanted, world);
         if turn.is_none() {
-            self.waits_for = hoped_for;
+            self.waits_for = wanted.anyone;
+            self.write_already_offered(index, &refused);
         }
         turn
     }
@@ -566,7 +600,7 @@ impl Hunt {
         now: Now,
         company: &Company,
         mut step: Step,
-        busy: &[PersonId],
+        wanted: &Wanted,
         world: &mut World<'_>,
     ) -> Option<Turn> {
         let patience = step.patience();
@@ -574,13 +608,13 @@ impl Hunt {
         let department = match step.place.clone() {
             Place::Department(department) => department,
             Place::User(_) => {
-                let cause = in_vain(if busy.is_empty() { Cause::Unavailable } else { Cause::Busy });
+                let cause = in_vain(if wanted.busy.is_empty() { Cause::Unavailable } else { Cause::Busy });
                 return Some(Turn::Leave(step, cause));
             }
             // Its one offer was made when the step was entered, and is over.
-            Place::External => return Some(Turn::Leave(step, Cause::NoAnswer)),
+            Place::External(_) => return Some(Turn::Leave(step, Cause::NoAnswer)),
         };
-        if busy.is_empty() {
+        if wanted.busy.is_empty() {
             let cause = in_vain(Cause::Unavailable);
             return Some(Turn::Leave(step, cause));
         }
@@ -596,15 +630,18 @@ impl Hunt {
                 let waiting = world.line.length(&company.id, &department.id);
                 if u32::try_from(waiting).is_ok_and(|waiting| waiting < department.max_waiting) {
                     let ticket = world.line.draw();
-                    Queue { ticket, since: now, notice: now.mono + NOTICE, until: now.mono + patience }
+                    let (notice, until) = (now.mono + NOTICE, now.mono + patience);
+                    Queue { ticket, since: now, notice, opening: None, until }
                 } else {
                     let cause = in_vain(Cause::Full);
                     return Some(Turn::Leave(step, cause));
                 }
             }
         };
+        let opening = wanted.opening().map(|opening| now.mono + until(now.wall, opening));
+        let queue = Queue { opening, ..queue };
         step.queue = Some(queue);
-        world.line.join(queue.ticket, self.arrival.call, &company.id, &department.id, busy);
+        world.line.join(queue.ticket, self.arrival.call, &company.id, &department.id, &wanted.persons());
         if is_new {
             self.effects.push_back(Effect::Queued { place: world.line.place(queue.ticket) });
         }
@@ -621,7 +658,7 @@ impl Hunt {
                 let today = words::local(now.wall, company.timezone).date_naive();
                 order(department, memory, today, self.arrival.shuffle)
             }
-            Place::User(_) | Place::External => (0..members.len()).collect(),
+            Place::User(_) | Place::External(_) => (0..members.len()).collect(),
         };
         let mut sorted: Vec<_> =
             positions.into_iter().filter_map(|position| Some((position, members.get(position)?.clone()))).collect();
@@ -640,9 +677,22 @@ impl Hunt {
         world: &World<'_>,
     ) -> Result<Target, Skip> {
         let call = self.arrival.call;
-        let target = eligibility::target(now, company, user, Some(call), world.claims, world.presence)?;
+        let target = eligibility::target(now, company, user, Some(call), world.claims, world.presence);
+        let target = target.map_err(|skip| match skip.reason {
+            SkipReason::Ringing if self.is_caller(user) => Skip { evidence: "is the caller".to_owned(), ..skip },
+            SkipReason::Disabled
+            | SkipReason::Paused
+            | SkipReason::Away
+            | SkipReason::OffHours
+            | SkipReason::NotRegistered
+            | SkipReason::OnCall
+            | SkipReason::Ringing
+            | SkipReason::WrapUp
+            | SkipReason::AlreadyOffered
+            | SkipReason::NotSticky => skip,
+        })?;
         // first come, first served. Whoever is free belongs to the caller who has waited longest.
-        if world.line.promised(&user.person, ticket).is_some_and(|first| first != call) {
+        if world.line.promised(now.wall, &user.person, ticket).is_some_and(|first| first != call) {
             let evidence = "next for a caller who has waited longer".to_owned();
             return Err(Skip { reason: SkipReason::Ringing, evidence });
         }
@@ -684,6 +734,16 @@ impl Hunt {
             }
         }
         false
+    }
+
+    /// Whether it is the person who calls.
+    fn is_caller(&self, user: &User) -> bool {
+        self.caller_person().is_some_and(|person| *person == user.person)
+    }
+
+    fn caller_person(&self) -> Option<&PersonId> {
+        let from = self.arrival.from_user.as_ref()?;
+        self.plan.companies.get(&from.company)?.users.get(&from.extension).map(|user| &user.person)
     }
 
     /// Whether the person is held by an offer of this call that is over.
@@ -777,6 +837,17 @@ impl Hunt {
         }
     }
 
+    /// A caller who waits on is not offered again to who would not have it. That is written beside the offer, which
+    /// alone stands for it while the hunt simply goes on to others.
+    fn write_already_offered(&mut self, step: usize, positions: &[usize]) {
+        for position in positions {
+            let Some(record) = self.member_record(step, *position) else { continue };
+            let Some(offered) = &record.offered else { continue };
+            record.evidence = Some(format!("offer {}", offered.offer));
+            record.skip = Some(SkipReason::AlreadyOffered);
+        }
+    }
+
     /// How an offer ended, and after how long.
     fn write_outcome(&mut self, now: Now, offer: OfferId, outcome: OfferOutcome, status: Option<u16>) {
         let began = self.offers.iter().find(|known| known.id == offer).map(|known| known.began);
@@ -808,6 +879,50 @@ impl Hunt {
     }
 }
 
+/// Whom a look would have offered the call to, were they free.
+#[derive(Default)]
+struct Wanted {
+    /// Persons who are busy now, and will become free.
+    busy: Vec<PersonId>,
+    /// Persons whose hours open, and when.
+    off_hours: Vec<(PersonId, WallTime)>,
+    /// All who may be offered the call: these, and who may register or take calls again.
+    anyone: Vec<PersonId>,
+}
+
+impl Wanted {
+    fn note(&mut self, now: Now, user: &User, skip: &Skip) {
+        if skip.reason.is_busy() && !self.busy.contains(&user.person) {
+            self.busy.push(user.person.clone());
+        }
+        if skip.reason == SkipReason::OffHours
+            && let Some(opening) = user.hours.as_ref().and_then(|hours| hours.schedule.next_change(now.wall))
+        {
+            self.off_hours.push((user.person.clone(), opening));
+        }
+        if !self.anyone.contains(&user.person) {
+            self.anyone.push(user.person.clone());
+        }
+    }
+
+    /// When the first of their hours open.
+    fn opening(&self) -> Option<WallTime> {
+        self.off_hours.iter().map(|(_, opening)| *opening).min()
+    }
+
+    /// Whom the call waits for, each from when on: who is busy at once, who is off hours when they open.
+    fn persons(&self) -> Vec<(PersonId, Since)> {
+        let busy = self.busy.iter().map(|person| (person.clone(), Since::Always));
+        let later = self.off_hours.iter().map(|(person, opening)| (person.clone(), Since::Moment(*opening)));
+        busy.chain(later).collect()
+    }
+}
+
+/// The time from one moment to a later one.
+fn until(now: WallTime, then: WallTime) -> Duration {
+    Duration::from_millis(u64::try_from(then.unix_millis().saturating_sub(now.unix_millis())).unwrap_or(0))
+}
+
 /// How often a caller who waits is told so: upstream timers are minutes long (RFC 3261 §16.6 item 11: Timer C, more
 /// than three of them).
 const NOTICE: Duration = Duration::from_secs(60);
@@ -819,6 +934,17 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// To the millisecond, for records.
 fn seconds(length: Duration) -> f64 {
     Duration::from_millis(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)).as_secs_f64()
+}
+
+/// The record of a user's call that is refused since the caller's own person is held: no hunt begins.
+pub fn caller_is_busy(now: Now, arrival: &Arrival, company: &Company, claim: &Claim, answer: Answer) -> DecisionRecord {
+    let mut record = blank_record(now, arrival);
+    record.company = Some(company.id.to_string());
+    record.at = words::stamp(now.wall, company.timezone);
+    let evidence = eligibility::held(claim, now, None, company.timezone).evidence;
+    record.door = Some(DoorRecord { refused: answer.cause, evidence });
+    record.answer = Some(answer);
+    record
 }
 
 /// What is known of a call before its company is.

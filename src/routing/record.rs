@@ -84,7 +84,7 @@ pub struct DoorRecord {
 pub struct PassedRouteRecord {
     /// `department:sales`
     pub to: String,
-    /// Why: `office is shut until Mon 09:30`, `not for this caller`.
+    /// Why: `outside office until Mon 09:30 IST`, `not for this caller`.
     pub evidence: String,
 }
 
@@ -117,7 +117,7 @@ pub struct StepRecord {
     pub strategy: Option<String>,
     /// Why the step was left; null while it goes on, and where somebody answered.
     pub cause: Option<AnswerCause>,
-    /// What closed it: `outside office until Mon 09:30`.
+    /// What closed it: `outside office until Mon 09:30 IST`; or why the outside number was not to be reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
     /// Whom the caller spoke with before.
@@ -150,7 +150,7 @@ pub struct MemberRecord {
     /// Why it was skipped, when it was last looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip: Option<SkipReason>,
-    /// What shows it: `at globex since 10:31`.
+    /// What shows it: `at globex since 10:31 IST`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
     /// The offer made to it.
@@ -212,7 +212,7 @@ pub enum SkipReason {
     Ringing,
     /// The person is in wrap-up.
     WrapUp,
-    /// Offered by this call, in this department.
+    /// Offered by this call, in this department: written, beside the offer, where the caller waits for the others.
     AlreadyOffered,
     /// The caller belongs to another member (`strict`).
     NotSticky,

@@ -8,7 +8,7 @@ use super::{
     Cause, Company, Department, Destination, MemberRecord, Memories, OfferEnd, OfferOutcome, StepRecord, Sticky,
     StickyMode, Strategy, User, words,
 };
-use crate::id::{Extension, OfferId};
+use crate::id::{Extension, OfferId, TrunkId};
 use crate::number::{Caller, E164};
 use crate::time::{Instant, Now};
 
@@ -32,7 +32,8 @@ pub(super) enum Place {
     Department(Arc<Department>),
     /// like a department of one where nobody waits.
     User([Arc<User>; 1]),
-    External,
+    /// An outside number, through that trunk.
+    External(TrunkId),
 }
 
 /// The call's waiting in one department, kept while an offer made from the line rings.
@@ -42,8 +43,18 @@ pub(super) struct Queue {
     pub(super) since: Now,
     /// The next 182.
     pub(super) notice: Instant,
+    /// When the hours of a member open next.
+    pub(super) opening: Option<Instant>,
     /// The end of patience.
     pub(super) until: Instant,
+}
+
+impl Queue {
+    /// When somebody must look again.
+    pub(super) fn deadline(&self) -> Instant {
+        let deadline = self.until.min(self.notice);
+        self.opening.map_or(deadline, |opening| opening.min(deadline))
+    }
 }
 
 /// An offer and what has become of it.
@@ -121,9 +132,9 @@ impl Step {
     }
 
     /// An outside number.
-    pub(super) fn external(number: &E164, index: usize) -> (Step, StepRecord) {
+    pub(super) fn external(number: &E164, trunk: &TrunkId, index: usize) -> (Step, StepRecord) {
         let record = StepRecord { external: Some(number.to_string()), ..StepRecord::default() };
-        (Step::new(Place::External, index, None), record)
+        (Step::new(Place::External(trunk.clone()), index, None), record)
     }
 
     fn new(place: Place, index: usize, sticky: Option<(Extension, StickyMode)>) -> Step {
@@ -149,7 +160,7 @@ impl Step {
         match (&self.place, &self.sticky) {
             (Place::Department(_), Some((_, StickyMode::Strict))) => Duration::ZERO,
             (Place::Department(department), Some((_, StickyMode::Loose)) | None) => department.wait,
-            (Place::User(_) | Place::External, _) => Duration::ZERO,
+            (Place::User(_) | Place::External(_), _) => Duration::ZERO,
         }
     }
 }
@@ -160,7 +171,7 @@ impl Place {
         match self {
             Place::Department(department) => &department.members,
             Place::User(user) => user,
-            Place::External => &[],
+            Place::External(_) => &[],
         }
     }
 
@@ -169,7 +180,7 @@ impl Place {
         match self {
             Place::Department(department) => department.ring,
             Place::User([user]) => user.ring,
-            Place::External => EXTERNAL_RING,
+            Place::External(_) => EXTERNAL_RING,
         }
     }
 
@@ -184,7 +195,7 @@ impl Place {
                 | Strategy::FewestCalls
                 | Strategy::Random => 1,
             },
-            Place::User(_) | Place::External => 1,
+            Place::User(_) | Place::External(_) => 1,
         }
     }
 
@@ -193,7 +204,7 @@ impl Place {
         let overflow = match self {
             Place::Department(department) => &department.overflow,
             Place::User([user]) => &user.overflow,
-            Place::External => return None,
+            Place::External(_) => return None,
         };
         overflow.by_cause.get(&cause).or(overflow.default.as_ref()).cloned()
     }
@@ -214,7 +225,7 @@ impl Place {
                 Cause::Busy | Cause::Full => format!("{} is busy", user.id.extension),
                 Cause::Timeout | Cause::NoAnswer => format!("{} did not answer", user.id.extension),
             },
-            Place::External => match cause {
+            Place::External(_) => match cause {
                 Cause::Closed | Cause::Unavailable => "the outside number cannot be reached".to_owned(),
                 Cause::Busy | Cause::Full => "the outside number is busy".to_owned(),
                 Cause::Timeout | Cause::NoAnswer => "nobody answered at the outside number".to_owned(),
@@ -230,6 +241,7 @@ pub(super) fn outcome(end: OfferEnd) -> (OfferOutcome, Option<u16>) {
         OfferEnd::Declined => (OfferOutcome::Declined, None),
         OfferEnd::NoAnswer => (OfferOutcome::NoAnswer, None),
         OfferEnd::Failed(status) => (OfferOutcome::Failed, Some(status)),
+        OfferEnd::Unreachable(_) => (OfferOutcome::Failed, None),
     }
 }
 

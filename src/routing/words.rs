@@ -3,7 +3,8 @@
 use chrono::{DateTime, SecondsFormat, TimeZone};
 use chrono_tz::Tz;
 
-use super::{AnswerCause, Cause, Destination, NamedHours, Rejection, Strategy};
+use super::{AnswerCause, Cause, Destination, NamedHours, Rejection, Strategy, Unreachable};
+use crate::id::TrunkId;
 use crate::time::WallTime;
 
 /// As the configuration writes it: `department:sales`.
@@ -42,6 +43,17 @@ pub(super) fn answer_cause(cause: Cause) -> AnswerCause {
     }
 }
 
+/// `trunk airtel is at its limit of calls`
+pub(super) fn unreachable(trunk: &TrunkId, why: Unreachable) -> String {
+    match why {
+        Unreachable::Gone => format!("trunk {trunk} is no longer configured"),
+        Unreachable::AtLimit => format!("trunk {trunk} is at its limit of calls"),
+        Unreachable::NoProxy => format!("trunk {trunk} has no proxy"),
+        Unreachable::NoAddress => format!("the proxy of trunk {trunk} has no address"),
+        Unreachable::Silent => format!("the proxy of trunk {trunk} does not answer"),
+    }
+}
+
 /// What the clock on a zone's wall shows. The end of all calendars shows the epoch.
 pub(super) fn local(at: WallTime, zone: Tz) -> DateTime<Tz> {
     let utc = DateTime::from_timestamp_millis(at.unix_millis()).unwrap_or_default();
@@ -53,20 +65,68 @@ pub(super) fn stamp(at: WallTime, zone: Tz) -> String {
     local(at, zone).to_rfc3339_opts(SecondsFormat::Secs, false)
 }
 
-/// `10:31`, with the date where that is not today's.
+/// `10:31 IST`, with the date where that is not today's.
 pub(super) fn clock(at: WallTime, now: WallTime, zone: Tz) -> String {
     let (at, now) = (local(at, zone), local(now, zone));
     if at.date_naive() == now.date_naive() {
-        at.format("%H:%M").to_string()
+        at.format("%H:%M %Z").to_string()
     } else {
-        at.format("%Y-%m-%d %H:%M").to_string()
+        at.format("%Y-%m-%d %H:%M %Z").to_string()
     }
 }
 
-/// `outside office until Mon 09:30`, on the clock of the hours.
+/// `10:31:05 IST`
+pub(super) fn clock_to_the_second(at: WallTime, zone: Tz) -> String {
+    local(at, zone).format("%H:%M:%S %Z").to_string()
+}
+
+/// `outside office until Mon 09:30 IST`, on the clock of the hours; with the date where the weekday alone could be taken for
+/// another week's.
 pub(super) fn outside(hours: &NamedHours, now: WallTime) -> String {
-    match hours.schedule.next_change(now) {
-        Some(next) => format!("outside {} until {}", hours.id, local(next, hours.schedule.zone).format("%a %H:%M")),
-        None => format!("outside {}", hours.id),
+    let Some(next) = hours.schedule.next_change(now) else { return format!("outside {}", hours.id) };
+    let (next, now) = (local(next, hours.schedule.zone), local(now, hours.schedule.zone));
+    let days = next.date_naive().signed_duration_since(now.date_naive()).num_days();
+    let form = if days < AMBIGUOUS_DAYS { "%a %H:%M %Z" } else { "%a %Y-%m-%d %H:%M %Z" };
+    format!("outside {} until {}", hours.id, next.format(form))
+}
+
+/// From so many days on, a weekday is written with its date.
+const AMBIGUOUS_DAYS: i64 = 6;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::hours::{Schedule, Window};
+    use crate::id::HoursId;
+
+    fn at(text: &str) -> WallTime {
+        WallTime::from_unix_millis(DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis())
+    }
+
+    /// Mondays from nine to five in London.
+    fn mondays() -> NamedHours {
+        let mut week: [Vec<Window>; 7] = Default::default();
+        week[0] = vec![Window::parse("09:00-17:00").unwrap()];
+        let schedule = Arc::new(Schedule::new(Tz::Europe__London, week, vec![]));
+        NamedHours { id: HoursId::new("mondays"), schedule }
+    }
+
+    #[test]
+    fn a_time_in_evidence_names_its_zone() {
+        let now = at("2026-11-23T10:00:00+05:30");
+        assert_eq!(clock(now, now, Tz::Asia__Kolkata), "10:00 IST");
+        assert_eq!(clock(at("2026-11-22T10:00:00Z"), now, Tz::Europe__London), "2026-11-22 10:00 GMT");
+        assert_eq!(clock_to_the_second(at("2026-07-01T10:00:05+05:30"), Tz::Europe__London), "05:30:05 BST");
+        assert_eq!(outside(&mondays(), at("2026-11-22T10:00:00Z")), "outside mondays until Mon 09:00 GMT");
+    }
+
+    #[test]
+    fn a_weekday_that_is_six_days_away_or_more_has_its_date() {
+        let monday = "outside mondays until Mon 2026-11-30 09:00 GMT";
+        assert_eq!(outside(&mondays(), at("2026-11-23T18:00:00Z")), monday, "seven");
+        assert_eq!(outside(&mondays(), at("2026-11-24T18:00:00Z")), monday, "six");
+        assert_eq!(outside(&mondays(), at("2026-11-25T18:00:00Z")), "outside mondays until Mon 09:00 GMT", "five");
     }
 }

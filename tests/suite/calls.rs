@@ -492,3 +492,63 @@ fn routes_that_a_caller_wrote_beyond_us_go_nowhere() {
     world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, call));
     world.end();
 }
+
+#[test]
+fn an_outside_number_behind_a_silent_trunk_is_unavailable_and_the_record_says_why() {
+    let sales = "[departments.sales]\nmembers = [\"221\"]\noverflow = { default = \"external:+919800000000\" }\n";
+    let mut world = World::new(one_company(sales, &[("221", "")]));
+    world.trunk("airtel", "192.0.2.2:5060"); // its proxy, 192.0.2.1, is not there
+    let call = world.call("airtel", "+918041234567", "+919811112222");
+    world.pass(seconds(40));
+    let (status, reason) = world.refusal("airtel", call).expect("refused");
+    assert_eq!(status, 480);
+    assert!(reason.contains("cause=20") && reason.contains("cannot be reached"), "{reason}");
+    let steps = &world.records.last().unwrap().decision.steps;
+    assert_eq!(steps[1].evidence.as_deref(), Some("the proxy of trunk airtel does not answer"));
+    world.end();
+}
+
+#[test]
+fn hours_that_open_serve_all_who_wait_in_the_order_they_came() {
+    let sales = "[hours.late]\nweek = { mon-sun = [\"10:02-12:00\"] }\n\
+                 [departments.sales]\nmembers = [\"221\", \"222\", \"223\"]\nstrategy = \"serial\"\nwait = \"10m\"\n";
+    let late = "hours = \"late\"";
+    let mut world = World::new(one_company(sales, &[("221", ""), ("222", late), ("223", late)]));
+    world.trunk("airtel", "192.0.2.1:5060");
+    world.phone("asha", "221", "acme.example", Behaviour::answer_after(seconds(1)));
+    world.phone("ravi", "222", "acme.example", Behaviour::answer_after(seconds(3)));
+    world.phone("mina", "223", "acme.example", Behaviour::answer_after(seconds(4)));
+    let talking = world.call("airtel", "+918041234567", "+919811112221");
+    world.pass(seconds(7));
+    let first = world.call("airtel", "+918041234567", "+919811112222");
+    world.pass(seconds(7));
+    let second = world.call("airtel", "+918041234567", "+919811112223");
+    world.pass(seconds(90));
+    assert_eq!(agents_busy(&mut world), ["221@acme on-call"], "10:01:44, and nobody else is there");
+    world.pass(seconds(17));
+    assert_eq!(agents_busy(&mut world), ["221@acme on-call", "222@acme ringing", "223@acme ringing"], "10:02:01");
+    world.pass(seconds(4));
+    assert!(world.answered("airtel", first) && world.answered("airtel", second));
+    for call in [talking, first, second] {
+        world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, call));
+    }
+    world.pass(seconds(1));
+    let served: Vec<(String, Vec<String>)> =
+        world.records.iter().map(|record| (record.decision.caller.clone(), record.answered_by.clone())).collect();
+    assert!(served.contains(&("+919811112222".to_owned(), vec!["222".to_owned()])), "{served:?}");
+    assert!(served.contains(&("+919811112223".to_owned(), vec!["223".to_owned()])), "{served:?}");
+    world.end();
+}
+
+#[test]
+fn a_phone_of_an_inactive_user_is_refused_like_a_stranger_and_counted() {
+    let mut world = World::new(one_company(SALES, &[("221", "status = \"disabled\""), ("222", ""), ("223", "")]));
+    world.unregistered_phone("asha", "221", "acme.example", Behaviour::ring_only());
+    world.with_phone("asha", |phone, now| phone.register(now, 3600));
+    world.pass(seconds(2));
+    assert!(!world.phone_mut("asha").is_registered());
+    assert!(world.sent_to("198.51.100.1:5060").iter().all(|seen| seen.first_line().contains("401")));
+    let Reply::Status(status) = world.command(Command::Status) else { panic!("no status") };
+    assert!(status.counters.get("credentials-of-inactive-user").is_some_and(|count| *count > 0), "{status:?}");
+    world.end();
+}

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 
-use super::explain::{self, Assumption};
+use super::explain::{self, Assumption, Premise};
 use super::outcome::{Failure, Outcome};
 use super::screen::{Palette, Screen, Tone};
 use crate::daemon::{Client, Clock, Daemon, wall};
@@ -127,7 +127,7 @@ impl Performance {
                     screen
                         .toned(Tone::Faint, "`switchboard explain --to +442079460123`, asked just before that call:")?;
                     screen.line("")?;
-                    explain::print(&record, Assumption::Running, screen)?;
+                    explain::print(&record, &Premise::of(Assumption::Running), screen)?;
                 }
                 Err(wrong) => {
                     tally.wrong += 1;

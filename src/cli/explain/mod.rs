@@ -15,7 +15,7 @@ use crate::daemon::Clock;
 use crate::engine::{self, Command, Question, Reply};
 use crate::routing::DecisionRecord;
 
-pub(super) use paper::{Assumption, show};
+pub(super) use paper::{Assumption, Moment, Premise, show};
 pub(super) use shape::Decision;
 
 #[derive(Debug, clap::Args)]
@@ -23,10 +23,10 @@ pub(super) struct Arguments {
     /// The called number in any form the trunk writes, or EXT@COMPANY
     #[arg(long, value_name = "NUMBER")]
     to: String,
-    /// The caller [default: anonymous]
+    /// The caller, or EXT@COMPANY for a user's call [default: anonymous]
     #[arg(long, value_name = "CALLER")]
     from: Option<String>,
-    /// The trunk the call comes by [default: the only one]
+    /// The trunk the call comes by [default: any, where all read the number alike]
     #[arg(long, value_name = "TRUNK")]
     trunk: Option<String>,
     /// When: RFC 3339, or "2026-11-22 10:00" on the company's clock [default: now]
@@ -45,11 +45,20 @@ pub(super) struct Arguments {
 
 pub(super) fn run(place: &Place, arguments: Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
     let Arguments { to, from, trunk, at, busy, away, json } = arguments;
+    let mut premise = Premise::of(Assumption::Running);
+    premise.suppose(&busy, "on a call");
+    premise.suppose(&away, "away");
+    if at.is_some() {
+        premise.moment = Moment::Another;
+    }
     let question = Question { to, from, trunk, at, busy, away };
-    let (record, assumption) = match place.given() {
-        None => (ask_daemon(place, question)?, Assumption::Running),
+    let record = match place.given() {
+        None => ask_daemon(place, question)?,
         Some(directory) => match config::load(directory) {
-            Ok(config) => (ask_files(&config, &question)?, Assumption::EverybodyThere),
+            Ok(config) => {
+                premise.assumption = Assumption::EverybodyThere;
+                ask_files(&config, &question)?
+            }
             Err(problems) => {
                 let text = problems.render(false);
                 return Err(Failure::no(format!("{} has problems:\n{}", directory.display(), text.trim_end())));
@@ -60,15 +69,15 @@ pub(super) fn run(place: &Place, arguments: Arguments, screen: &mut Screen) -> R
         screen.json(&record)?;
         return Ok(Outcome::Done);
     }
-    print(&record, assumption, screen)?;
+    print(&record, &premise, screen)?;
     Ok(Outcome::Done)
 }
 
 /// Prints a decision record for people.
-pub(super) fn print(record: &DecisionRecord, assumption: Assumption, screen: &mut Screen) -> Result<(), Failure> {
+pub(super) fn print(record: &DecisionRecord, premise: &Premise, screen: &mut Screen) -> Result<(), Failure> {
     let value = serde_json::to_value(record).unwrap_or_default();
     match serde_json::from_value::<Decision>(value) {
-        Ok(decision) => show(&decision, assumption, screen)?,
+        Ok(decision) => show(&decision, premise, screen)?,
         Err(error) => {
             screen.toned(Tone::Bad, format!("the decision record is not of the known shape: {error}"))?;
             screen.json(record)?;
@@ -78,14 +87,11 @@ pub(super) fn print(record: &DecisionRecord, assumption: Assumption, screen: &mu
 }
 
 fn ask_daemon(place: &Place, question: Question) -> Result<DecisionRecord, Failure> {
-    match ask::engine(place, Command::Explain(question)) {
-        Ok(Reply::Explained(record)) => Ok(*record),
-        Ok(other) => Err(unexpected(&other)),
-        Err(Failure::Said { outcome: outcome @ Outcome::Unreachable, message }) => {
-            let message = format!("{message}\nto ask the files instead, give --config DIR");
-            Err(Failure::Said { outcome, message })
-        }
-        Err(other) => Err(other),
+    let elsewhere =
+        "if its control socket is elsewhere, give --socket PATH; to ask the files instead, give --config DIR";
+    match ask::engine_or(place, Command::Explain(question), elsewhere)? {
+        Reply::Explained(record) => Ok(*record),
+        other => Err(unexpected(&other)),
     }
 }
 

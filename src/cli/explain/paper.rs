@@ -15,34 +15,92 @@ pub(in crate::cli) enum Assumption {
     EverybodyThere,
 }
 
+/// When that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Moment {
+    /// The moment asked about is now.
+    Now,
+    /// It is another.
+    Another,
+}
+
+/// Everything taken as given.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Premise {
+    pub(super) assumption: Assumption,
+    pub(super) moment: Moment,
+    supposed: Vec<String>,
+}
+
+impl Premise {
+    /// Nothing but that, now.
+    pub(in crate::cli) fn of(assumption: Assumption) -> Premise {
+        Premise { assumption, moment: Moment::Now, supposed: Vec::new() }
+    }
+
+    /// Those too are in that state.
+    pub(super) fn suppose(&mut self, names: &[String], state: &str) {
+        self.supposed.extend(names.iter().map(|name| format!("{name} {state}")));
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![match (self.assumption, self.moment) {
+            (Assumption::Running, Moment::Now) => "as things stand in the running daemon".to_owned(),
+            (Assumption::Running, Moment::Another) => {
+                "in the running daemon: hours are those of then; calls, registrations and switches are those of now"
+                    .to_owned()
+            }
+            (Assumption::EverybodyThere, Moment::Now | Moment::Another) => {
+                "from the files alone: as if every phone were registered, every switch as written, and nobody on a call"
+                    .to_owned()
+            }
+        }];
+        if !self.supposed.is_empty() {
+            lines.push(format!("supposed besides: {}", self.supposed.join(", ")));
+        }
+        lines
+    }
+}
+
 /// Prints it.
-pub(in crate::cli) fn show(decision: &Decision, assumption: Assumption, screen: &mut Screen) -> io::Result<()> {
+pub(in crate::cli) fn show(decision: &Decision, premise: &Premise, screen: &mut Screen) -> io::Result<()> {
     let mut title = decision.number.clone();
+    if let Some(label) = &decision.label {
+        title.push_str(&format!(" ({label})"));
+    }
     if let Some(company) = &decision.company {
         title.push_str(&format!(" of {company}"));
     }
-    if let Some(caller) = &decision.caller {
+    if let Some(caller) = decision.from_user.as_ref().or(decision.caller.as_ref()) {
         title.push_str(&format!(", called by {caller}"));
     }
     if let Some(at) = &decision.at {
         title.push_str(&format!(", at {at}"));
     }
     screen.toned(Tone::Title, harmless(&title))?;
-    screen.toned(
-        Tone::Faint,
-        match assumption {
-            Assumption::Running => "as things stand in the running daemon",
-            Assumption::EverybodyThere => {
-                "from the files alone: as if every phone were registered, every switch as written, and nobody on a call"
-            }
-        },
-    )?;
+    for line in premise.lines() {
+        screen.toned(Tone::Faint, harmless(&line))?;
+    }
+    if decision.trunk.is_some() || decision.form.is_some() {
+        let trunk = decision.trunk.as_ref().map(|trunk| format!("trunk {trunk}"));
+        let form = decision.form.as_ref().map(|form| format!("written in the form {form}"));
+        fact("", "by", &[trunk, form].into_iter().flatten().collect::<Vec<_>>().join(", "), screen)?;
+    }
+    if let Some(door) = &decision.door {
+        fact("", "refused", &format!("{}: {}", door.refused, door.evidence), screen)?;
+    }
+    for passed in &decision.passed {
+        fact("", "passed", &format!("{}: {}", passed.to, passed.evidence), screen)?;
+    }
     match &decision.route {
-        Some(route) => match &route.hours {
-            Some(hours) => screen.line(format!("route: {} (hours {hours} are open)", route.to))?,
-            None => screen.line(format!("route: {}", route.to))?,
-        },
-        None => screen.toned(Tone::Warning, "route: none")?,
+        Some(route) => {
+            let hours = route.hours.as_ref().map(|hours| format!("hours {hours} are open"));
+            let callers = route.callers.as_ref().map(|callers| format!("callers {callers}"));
+            let why: Vec<String> = [hours, callers].into_iter().flatten().collect();
+            let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join(", ")) };
+            fact("", "route", &format!("{}{why}", route.to), screen)?;
+        }
+        None => fact("", "route", "none", screen)?,
     }
     let mut because: Option<&str> = None;
     for (index, step) in decision.steps.iter().enumerate() {
@@ -50,18 +108,28 @@ pub(in crate::cli) fn show(decision: &Decision, assumption: Assumption, screen: 
         because = step.cause.as_deref();
     }
     if let Some(answer) = &decision.answer {
-        let lead = match (answer.status, decision.steps.is_empty()) {
-            (200..=299, _) => "answered",
-            (_, true) => "answer",
-            (_, false) => "if nobody answers",
+        let rings = decision.steps.iter().any(Step::rings);
+        let lead = match answer.status {
+            200..=299 => "answered",
+            _ if rings => "if nobody answers",
+            _ => "answer",
         };
         let q850 = answer.q850.map_or(String::new(), |cause| format!(" (Q.850 cause {cause})"));
         let words = [answer.cause.as_deref(), answer.text.as_deref()].into_iter().flatten();
         let words = harmless(&words.collect::<Vec<_>>().join(": "));
         let tone = if (200..=299).contains(&answer.status) { Tone::Good } else { Tone::Bad };
+        if !decision.steps.is_empty() {
+            screen.line("")?;
+        }
         screen.toned(tone, format!("{lead}: {}{q850} {words}", answer.status))?;
     }
     Ok(())
+}
+
+/// One line: what it is about, and what there is to say.
+fn fact(indent: &str, about: &str, text: &str, screen: &mut Screen) -> io::Result<()> {
+    let about = screen.palette().paint(Tone::Faint, &format!("{about:8}"));
+    screen.line(format!("{indent}{about} {}", harmless(text)))
 }
 
 fn show_step(place: usize, step: &Step, because: Option<&str>, screen: &mut Screen) -> io::Result<()> {
@@ -78,34 +146,70 @@ fn show_step(place: usize, step: &Step, because: Option<&str>, screen: &mut Scre
         title.push_str(&format!(" (overflow: {because})"));
     }
     screen.line("")?;
-    let title = screen.palette().paint(Tone::Title, &title);
+    let title = screen.palette().paint(Tone::Title, &harmless(&title));
     screen.line(format!("{place}. {title}"))?;
-    let (offered, skipped): (Vec<&Member>, Vec<&Member>) =
-        step.members.iter().partition(|member| member.offer.is_some());
-    let mut offered = offered;
+    if let Some(offer) = step.offer {
+        screen.toned(Tone::Good, format!("   {}", rings(offer, step.ring)))?;
+    }
+    show_members(&step.members, screen)?;
+    if step.members.is_empty() && step.department.is_some() {
+        screen.toned(Tone::Faint, "   nobody was looked at")?;
+    }
+    if step.strategy.as_deref() == Some("random") {
+        fact("   ", "order", "drawn anew for each call", screen)?;
+    }
+    if let Some(sticky) = &step.sticky {
+        fact("   ", "sticky", &format!("the caller spoke with {sticky} before"), screen)?;
+    }
+    if let Some(wait) = step.wait {
+        fact("   ", "wait", &format!("{} in line", seconds(wait)), screen)?;
+    }
+    if let Some(evidence) = &step.evidence {
+        fact("   ", "because", evidence, screen)?;
+    }
+    if let Some(cause) = &step.cause {
+        let onward = match (&step.overflow, step.circle) {
+            (Some(overflow), false) => format!(", on to {overflow}"),
+            (Some(overflow), true) => format!(", and {overflow} has had the call already"),
+            (None, _) => String::new(),
+        };
+        fact("   ", "left", &format!("{cause}{onward}"), screen)?;
+    }
+    Ok(())
+}
+
+/// Who rings, in the order of the offers; then the others as they are written.
+fn show_members(members: &[Member], screen: &mut Screen) -> io::Result<()> {
+    let (mut offered, others): (Vec<&Member>, Vec<&Member>) = members.iter().partition(|member| member.offer.is_some());
     offered.sort_by_key(|member| member.offer);
     let mut table = Table::new(&[("", Align::Left), ("", Align::Left), ("", Align::Left), ("", Align::Left)]);
-    for member in offered.iter().chain(&skipped) {
-        let (what, tone) = match (member.offer, &member.skip) {
-            (Some(offer), _) => (format!("rings, offer {offer}"), Tone::Good),
-            (None, Some(skip)) => (format!("skipped: {skip}"), Tone::Warning),
-            (None, None) => ("not reached".to_owned(), Tone::Faint),
+    for member in offered.iter().chain(&others) {
+        let (what, tone, evidence) = match (member.offer, &member.skip) {
+            // Why it is not rung again is no reason why it is not rung.
+            (Some(offer), _) => (rings(offer, member.ring), Tone::Good, None),
+            (None, Some(skip)) => (format!("skipped: {skip}"), Tone::Warning, member.evidence.as_deref()),
+            (None, None) => ("not reached".to_owned(), Tone::Faint, None),
         };
         table.row([
             member.extension.as_deref().unwrap_or("").into(),
             Cell::toned(Tone::Faint, member.person.as_deref().unwrap_or("")),
             Cell::toned(tone, what),
-            member.evidence.as_deref().unwrap_or("").into(),
+            evidence.unwrap_or("").into(),
         ]);
     }
-    print_indented(&table, screen)?;
-    if step.members.is_empty() && step.department.is_some() {
-        screen.toned(Tone::Faint, "   nobody was looked at")?;
+    print_indented(&table, screen)
+}
+
+fn rings(offer: u32, ring: Option<f64>) -> String {
+    match ring {
+        Some(ring) => format!("rings {}, offer {offer}", seconds(ring)),
+        None => format!("rings, offer {offer}"),
     }
-    if let Some(cause) = &step.cause {
-        screen.toned(Tone::Faint, format!("   left because: {cause}"))?;
-    }
-    Ok(())
+}
+
+/// `25 s`, `0.5 s`
+fn seconds(length: f64) -> String {
+    format!("{length} s")
 }
 
 /// The rows without the (empty) titles.
@@ -123,9 +227,13 @@ mod tests {
     use crate::cli::screen::tests::Paper;
 
     fn told(json: &str, assumption: Assumption) -> String {
+        told_under(json, &Premise::of(assumption))
+    }
+
+    fn told_under(json: &str, premise: &Premise) -> String {
         let decision: Decision = serde_json::from_str(json).unwrap();
         let paper = Paper::default();
-        show(&decision, assumption, &mut paper.screen(Palette::Plain)).unwrap();
+        show(&decision, premise, &mut paper.screen(Palette::Plain)).unwrap();
         paper.text()
     }
 
@@ -134,7 +242,7 @@ mod tests {
         "route": { "to": "department:sales", "hours": "office" },
         "steps": [
           { "department": "sales", "strategy": "simultaneous", "cause": "busy",
-            "members": [ { "extension": "221", "person": "asha", "skip": "on-call", "evidence": "at globex since 10:31" },
+            "members": [ { "extension": "221", "person": "asha", "skip": "on-call", "evidence": "at globex since 10:31 IST" },
                          { "extension": "222", "person": "ravi@acme.example", "offer": 1 } ] },
           { "department": "support", "strategy": "serial", "cause": "no-answer", "members": [
                          { "extension": "230", "person": "meena", "offer": 2 }, { "extension": "231", "person": "dev", "offer": 1 } ] } ],
@@ -146,17 +254,18 @@ mod tests {
         let expected = "\
 +918041234567 of acme, called by +919811112222, at 2026-11-22T10:00:00+05:30
 as things stand in the running daemon
-route: department:sales (hours office are open)
+route    department:sales (hours office are open)
 
 1. sales, simultaneous
    222  ravi@acme.example  rings, offer 1
-   221  asha               skipped: on-call  at globex since 10:31
-   left because: busy
+   221  asha               skipped: on-call  at globex since 10:31 IST
+   left     busy
 
 2. support, serial (overflow: busy)
    231  dev    rings, offer 1
    230  meena  rings, offer 2
-   left because: no-answer
+   left     no-answer
+
 if nobody answers: 480 (Q.850 cause 19) no-answer: nobody in support answered
 ";
         assert_eq!(text, expected);
@@ -172,7 +281,7 @@ if nobody answers: 480 (Q.850 cause 19) no-answer: nobody in support answered
         let json = r#"{ "number": "+15550100", "company": null, "route": null, "steps": [],
                         "answer": { "status": 404, "q850": 1, "cause": "unknown-number", "text": "number not ours" } }"#;
         let text = told(json, Assumption::Running);
-        assert!(text.contains("route: none"), "{text}");
+        assert!(text.contains("route    none"), "{text}");
         assert!(text.contains("answer: 404 (Q.850 cause 1) unknown-number: number not ours"), "{text}");
     }
 
@@ -183,5 +292,74 @@ if nobody answers: 480 (Q.850 cause 19) no-answer: nobody in support answered
             Assumption::Running,
         );
         assert!(text.contains("1. x"), "{text}");
+    }
+
+    /// Everything a record may say besides.
+    const WHOLE: &str = r#"{ "number": "+918041234567", "label": "Sales", "company": "acme", "caller": "+919811112222",
+        "trunk": "airtel", "form": "national",
+        "passed": [ { "to": "user:224", "evidence": "not for this caller" } ],
+        "route": { "to": "department:sales", "hours": null, "callers": "+9198*" },
+        "steps": [
+          { "department": "sales", "strategy": "random", "cause": "timeout", "sticky": "221", "wait": 60.0, "overflow": "department:night",
+            "members": [ { "extension": "221", "person": "asha", "offer": 1, "ring": 25.0, "skip": "already-offered", "evidence": "offer 1" } ] },
+          { "department": "night", "strategy": "serial", "cause": "closed", "evidence": "outside night until Mon 20:00 IST", "members": [],
+            "overflow": "external:+919800000000" },
+          { "external": "+919800000000", "cause": "no-answer", "overflow": "department:sales", "circle": true,
+            "offer": 2, "ring": 60.0 } ],
+        "answer": { "status": 480, "q850": 19, "cause": "no-answer", "text": "nobody answered at the outside number" } }"#;
+
+    #[test]
+    fn everything_the_record_knows_has_its_line() {
+        let text = told(WHOLE, Assumption::Running);
+        let expected = "\
++918041234567 (Sales) of acme, called by +919811112222
+as things stand in the running daemon
+by       trunk airtel, written in the form national
+passed   user:224: not for this caller
+route    department:sales (callers +9198*)
+
+1. sales, random
+   221  asha  rings 25 s, offer 1
+   order    drawn anew for each call
+   sticky   the caller spoke with 221 before
+   wait     60 s in line
+   left     timeout, on to department:night
+
+2. night, serial (overflow: timeout)
+   nobody was looked at
+   because  outside night until Mon 20:00 IST
+   left     closed, on to external:+919800000000
+
+3. outside number +919800000000 (overflow: closed)
+   rings 60 s, offer 2
+   left     no-answer, and department:sales has had the call already
+
+if nobody answers: 480 (Q.850 cause 19) no-answer: nobody answered at the outside number
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn where_nobody_rings_there_is_simply_an_answer() {
+        let json = r#"{ "number": "+918041234567", "door": { "refused": "blocked-caller", "evidence": "+9114012*" }, "route": null,
+                        "steps": [], "answer": { "status": 603, "q850": 21, "cause": "blocked-caller", "text": "the caller is blocked" } }"#;
+        let text = told(json, Assumption::Running);
+        assert!(text.contains("refused  blocked-caller: +9114012*\n"), "{text}");
+        let json = r#"{ "number": "+918041234567", "route": { "to": "department:sales" }, "steps": [ { "department": "sales",
+                        "members": [ { "extension": "221", "skip": "away" } ] } ],
+                        "answer": { "status": 480, "q850": 20, "cause": "unavailable", "text": "nobody in sales is available" } }"#;
+        let text = told(json, Assumption::Running);
+        assert!(text.contains("\nanswer: 480") && !text.contains("if nobody answers"), "{text}");
+    }
+
+    #[test]
+    fn what_is_supposed_is_said() {
+        let mut premise = Premise::of(Assumption::Running);
+        premise.suppose(&["asha".to_owned()], "on a call");
+        premise.suppose(&["222@acme".to_owned()], "away");
+        premise.moment = Moment::Another;
+        let text = told_under(EXAMPLE, &premise);
+        assert!(text.contains("calls, registrations and switches are those of now\n"), "{text}");
+        assert!(text.contains("supposed besides: asha on a call, 222@acme away\n"), "{text}");
     }
 }

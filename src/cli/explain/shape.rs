@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 /// What was decided for one call, and why.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Decision {
     pub(super) number: String,
     #[serde(default)]
@@ -14,11 +15,37 @@ pub(in crate::cli) struct Decision {
     #[serde(default)]
     pub(super) at: Option<String>,
     #[serde(default)]
+    pub(super) trunk: Option<String>,
+    #[serde(default)]
+    pub(super) from_user: Option<String>,
+    #[serde(default)]
+    pub(super) form: Option<String>,
+    #[serde(default)]
+    pub(super) label: Option<String>,
+    #[serde(default)]
+    pub(super) door: Option<Door>,
+    #[serde(default)]
+    pub(super) passed: Vec<Passed>,
+    #[serde(default)]
     pub(super) route: Option<Route>,
     #[serde(default)]
     pub(super) steps: Vec<Step>,
     #[serde(default)]
     pub(super) answer: Option<Answer>,
+}
+
+/// Turned away before any route.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Door {
+    pub(super) refused: String,
+    pub(super) evidence: String,
+}
+
+/// A route that was not taken.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Passed {
+    pub(super) to: String,
+    pub(super) evidence: String,
 }
 
 /// The route taken.
@@ -27,6 +54,8 @@ pub(super) struct Route {
     pub(super) to: String,
     #[serde(default)]
     pub(super) hours: Option<String>,
+    #[serde(default)]
+    pub(super) callers: Option<String>,
 }
 
 /// One place that would be tried.
@@ -43,7 +72,30 @@ pub(super) struct Step {
     #[serde(default)]
     pub(super) cause: Option<String>,
     #[serde(default)]
+    pub(super) evidence: Option<String>,
+    #[serde(default)]
+    pub(super) sticky: Option<String>,
+    #[serde(default)]
     pub(super) members: Vec<Member>,
+    /// Seconds in line.
+    #[serde(default)]
+    pub(super) wait: Option<f64>,
+    #[serde(default)]
+    pub(super) overflow: Option<String>,
+    #[serde(default)]
+    pub(super) circle: bool,
+    /// The offer to the outside number, and the seconds it rings.
+    #[serde(default)]
+    pub(super) offer: Option<u32>,
+    #[serde(default)]
+    pub(super) ring: Option<f64>,
+}
+
+impl Step {
+    /// Whether anything rings in it.
+    pub(super) fn rings(&self) -> bool {
+        self.offer.is_some() || self.members.iter().any(|member| member.offer.is_some())
+    }
 }
 
 /// One member, offered or skipped.
@@ -55,6 +107,8 @@ pub(super) struct Member {
     pub(super) person: Option<String>,
     #[serde(default)]
     pub(super) offer: Option<u32>,
+    #[serde(default)]
+    pub(super) ring: Option<f64>,
     #[serde(default)]
     pub(super) skip: Option<String>,
     #[serde(default)]

@@ -384,7 +384,7 @@ fn simultaneous_rings_in_batches_and_the_first_to_answer_wins() {
 
     let (other, told) = scene.call();
     assert_eq!(told, ["offer 1 to 221", "offer 2 to 222"]);
-    assert_eq!(scene.skips(other, 0), ["223 on-call: at acme since 10:00"]);
+    assert_eq!(scene.skips(other, 0), ["223 on-call: at acme since 10:00 IST"]);
     assert_eq!(scene.answered(other, 2), ["withdraw 1"]);
     let member = &scene.hunts[&other].record().steps[0].members[0];
     assert_eq!(member.offered.as_ref().unwrap().outcome, Some(OfferOutcome::Withdrawn));
@@ -481,10 +481,10 @@ fn members_are_skipped_for_the_first_reason_that_holds() {
             "221 disabled: status is pending",
             "222 paused: by an admin",
             "223 away: take-calls is off in the configuration",
-            "224 off-hours: outside evening until Mon 18:00",
+            "224 off-hours: outside evening until Mon 18:00 IST",
             "225 not-registered: no device is registered",
-            "226 on-call: at acme since 10:00",
-            "227 wrap-up: at acme until 10:00:10",
+            "226 on-call: at acme since 10:00 IST",
+            "227 wrap-up: at acme until 10:00:10 IST",
         ]
     );
 }
@@ -517,7 +517,7 @@ fn a_shared_person_is_rung_by_one_company_at_a_time() {
     assert_eq!(told, ["offer 1 to 305"]);
     let (second, told) = scene.call();
     assert_eq!(told, ["offer 1 to 222"]);
-    assert_eq!(scene.skips(second, 0), ["221 ringing: at globex since 10:00"]);
+    assert_eq!(scene.skips(second, 0), ["221 ringing: at globex since 10:00 IST"]);
     scene.answered(first, 1);
     scene.pass(second, 61);
     assert_eq!(scene.call().1, ["offer 1 to 222"], "the second call has left");
@@ -590,13 +590,17 @@ fn an_outside_number_ends_the_hunt_whatever_it_says() {
     for (end, answer) in [
         (OfferEnd::Busy, "486/17 the outside number is busy"),
         (OfferEnd::NoAnswer, "480/19 nobody answered at the outside number"),
-        (OfferEnd::Declined, "480/20 the outside number cannot be reached"),
-        (OfferEnd::Failed(404), "480/20 the outside number cannot be reached"),
+        (OfferEnd::Declined, "480/19 nobody answered at the outside number"),
+        (OfferEnd::Failed(404), "480/19 nobody answered at the outside number"),
+        (OfferEnd::Unreachable(Unreachable::AtLimit), "480/20 the outside number cannot be reached"),
     ] {
         let mut scene = Scene::of(vec![company.clone()]);
         let (call, told) = scene.call();
         assert_eq!(told, ["offer 1 to +919800000000 by airtel"]);
         assert_eq!(scene.ended(call, 1, end), [answer]);
+        let evidence = scene.hunts[&call].record().steps[0].evidence.clone();
+        let at_limit = matches!(end, OfferEnd::Unreachable(_)).then_some("trunk airtel is at its limit of calls");
+        assert_eq!(evidence.as_deref(), at_limit);
     }
     let mut scene = Scene::of(vec![company.clone()]);
     let (call, _) = scene.call();
@@ -670,6 +674,8 @@ fn a_caller_whose_offer_failed_waits_on_in_its_old_place() {
     assert_eq!(scene.ended(first, 1, OfferEnd::Declined), [""; 0]);
     assert_eq!(scene.sweep(), ["c2: offer 1 to 221"], "whom the first has been offered already");
     assert_eq!(scene.hunts[&first].waits_for().len(), 2);
+    assert_eq!(scene.skips(first, 0)[0], "221 already-offered: offer 1");
+    assert!(scene.hunts[&first].record().steps[0].members[0].offered.is_some(), "the offer is still there");
     assert_eq!(scene.ended(second, 1, OfferEnd::Declined), [""; 0]);
     assert_eq!(scene.free("223", "acme", 902), ["c1: offer 2 to 223"]);
     assert_eq!(scene.ended(first, 2, OfferEnd::Declined), [""; 0]);
@@ -710,7 +716,46 @@ fn whoever_becomes_available_is_offered_at_once_and_hours_are_looked_at_again() 
     scene.busy("221", "acme", 900);
     let (call, told) = scene.call();
     assert_eq!(told, ["queued 1"]);
-    assert_eq!(scene.pass(call, 60), ["offer 1 to 222", "queued 1"]);
+    assert_eq!(scene.pass(call, 59), [""; 0]);
+    assert_eq!(scene.pass(call, 1), ["offer 1 to 222", "queued 1"]);
+}
+
+#[test]
+fn hours_that_open_while_callers_wait_are_noticed_at_once_and_in_order() {
+    let mut company = acme();
+    department(&mut company, "sales", &["221", "222"], |sales| sales.wait = Duration::from_secs(300));
+    change(&mut company, "222", |user| user.hours = Some(hours("late", "10:02-12:00")));
+    let mut scene = Scene::of(vec![company]);
+    scene.busy("221", "acme", 900);
+    scene.now = scene.now + Duration::from_secs(70);
+    let (first, _) = scene.call();
+    let (second, told) = scene.call();
+    assert_eq!(told, ["queued 2"]);
+    // 49 s on, the hours still shut: neither a look nor a notice.
+    assert_eq!(scene.pass(first, 49), [""; 0]);
+    assert!(!scene.hunts[&second].is_opening(scene.now));
+    // 10:02:00. The second's own clock strikes first, and a newcomer comes in between: neither overtakes the first.
+    scene.now = scene.now + Duration::from_secs(1);
+    assert!(scene.hunts[&second].is_opening(scene.now));
+    assert_eq!(scene.with(second, |hunt, now, world| hunt.on_deadline(now, world)), [""; 0]);
+    let (newcomer, told) = scene.call();
+    assert_eq!(told, ["queued 3"]);
+    assert_eq!(scene.skips(newcomer, 0)[1], "222 ringing: next for a caller who has waited longer");
+    assert_eq!(scene.with(first, |hunt, now, world| hunt.on_deadline(now, world)), ["offer 1 to 222"]);
+}
+
+#[test]
+fn a_caller_does_not_wait_for_itself() {
+    let mut company = acme();
+    department(&mut company, "sales", &["221"], |sales| sales.wait = Duration::from_secs(90));
+    let mut scene = Scene::of(vec![company]);
+    let id = UserId::new(&CompanyId::new("acme"), &Extension::new("221"));
+    let person = scene.plan.companies["acme"].users["221"].person.clone();
+    scene.claims.dial(scene.now, &person, CallRef(1), &id).unwrap();
+    let (call, told) = scene.call_to(Called::Number(number()), Some(id));
+    assert_eq!(told, ["480/20 nobody in sales is available"]);
+    assert_eq!(scene.skips(call, 0), ["221 ringing: is the caller"]);
+    assert!(scene.line.is_empty());
 }
 
 fn standing_of(scene: &Scene, extension: &str) -> Option<(SkipReason, Option<String>)> {
@@ -860,7 +905,7 @@ fn the_door_is_passed_in_its_order() {
     let (call, told) = scene.call();
     assert_eq!(told, ["480/31 the number is closed now"]);
     let record = scene.hunts[&call].record();
-    assert_eq!(record.door.as_ref().unwrap().evidence, "outside evening until Mon 18:00");
+    assert_eq!(record.door.as_ref().unwrap().evidence, "outside evening until Mon 18:00 IST");
     assert_eq!(record.route, None);
 }
 
@@ -960,7 +1005,7 @@ fn the_record_has_the_promised_shape_and_can_be_read_back() {
             "steps": [
                 { "department": "sales", "strategy": "simultaneous", "cause": "no-answer", "overflow": "department:support",
                   "members": [
-                    { "extension": "221", "person": "221@acme", "skip": "on-call", "evidence": "at acme since 10:00" },
+                    { "extension": "221", "person": "221@acme", "skip": "on-call", "evidence": "at acme since 10:00 IST" },
                     { "extension": "222", "person": "222@acme", "offer": 1, "at": "2026-11-23T10:00:00+05:30",
                       "outcome": "no-answer", "ring": 25.0 },
                     { "extension": "223", "person": "223@acme", "skip": "not-registered", "evidence": "no device is registered" } ] },
