@@ -5,6 +5,7 @@ use super::local_time::{clock, length, local_zone};
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
 use super::screen::{Screen, Tone};
+use crate::config::counted;
 use crate::control::{self, Answer, Request};
 use crate::daemon::{ReloadOutcome, Report, wall};
 use crate::engine::{Command, Reply, Status};
@@ -76,14 +77,15 @@ fn show(status: &Status, report: &Report, moment: Moment<'_>, screen: &mut Scree
     }
     match &report.last_reload {
         None => {}
-        Some(ReloadOutcome::Adopted { at, changes }) => {
+        Some(ReloadOutcome::Adopted { at, changes, .. }) => {
             screen.line(format!("  {:13}  {}: {changes}", "last reload", since(*at)))?;
         }
         Some(ReloadOutcome::Refused { at, count, text, .. }) => {
             let refused = format!(
-                "  {:13}  {}: refused, {count} problems; the old configuration serves on",
+                "  {:13}  {}: refused, {}; the old configuration serves on",
                 "last reload",
-                since(*at)
+                since(*at),
+                counted(*count, "problem", "problems")
             );
             screen.toned(Tone::Bad, refused)?;
             for line in text.trim_end().lines() {
