@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use switchboard::config::{Config, Problem, Problems, Severity, diff, load, load_texts, load_texts_with};
+use switchboard::config::{
+    Config, Problem, Problems, Severity, diff, holds_configuration, load, load_texts, load_texts_with,
+};
 use switchboard::id::CompanyId;
 use switchboard::routing::{RingOn, Source};
 
@@ -778,6 +780,17 @@ fn programs_get_severity_and_the_other_places() {
     assert_eq!((&error["related"][0]["line"], &error["related"][0]["column"]), (&2.into(), &10.into()));
     assert!(problems.iter().any(|problem| problem.severity == Severity::Warning), "warnings are told beside errors");
     assert!(list.as_array().unwrap().iter().any(|problem| problem["severity"] == "warning"));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_looked_at_is_not_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    assert!(!holds_configuration(path));
+    std::os::unix::fs::symlink("loop", path.join("loop")).unwrap();
+    assert!(holds_configuration(&path.join("loop")), "it cannot be told whether it is there");
+    std::fs::write(path.join("switchboard.toml"), "").unwrap();
+    assert!(holds_configuration(path));
 }
 
 #[test]
