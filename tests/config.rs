@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use switchboard::config::{Config, Problem, Problems, diff, load, load_texts, load_texts_with};
+use switchboard::config::{
+    Config, Problem, Problems, Severity, diff, holds_configuration, load, load_texts, load_texts_with,
+};
 use switchboard::id::CompanyId;
 use switchboard::routing::{RingOn, Source};
 
@@ -28,6 +30,7 @@ outbound-trunk = "t"
 [hours.office]
 week = { mon-fri = ["09:00-17:00"] }
 [numbers."+918000000001"]
+hours = "office"
 routes = [{ to = "department:sales" }]
 [departments.sales]
 members = ["1"]
@@ -49,7 +52,7 @@ fn place(problem: &Problem) -> Option<(usize, usize)> {
     problem.place.as_ref().map(|place| (place.line, place.column))
 }
 
-/// What stands at a problem's place must be the text meant; line and column are found in the file by looking for it.
+/// What stands at the one problem's place must be the text meant; line and column are found in the file by looking for it.
 fn expect_one(file: &str, text: &str, problems: &Problems, at: &str, message: &str, help: &str) {
     let all: Vec<&Problem> = problems.iter().collect();
     assert_eq!(all.len(), 1, "{text}\n{}", problems.render(false));
@@ -68,6 +71,7 @@ fn expect_one(file: &str, text: &str, problems: &Problems, at: &str, message: &s
 fn the_example_directory_loads() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let config = load(&directory).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    assert!(config.warnings.is_empty(), "{}", config.warnings.render(false));
     let names: Vec<&str> = config.plan.companies.keys().map(CompanyId::as_str).collect();
     assert_eq!(names, ["acme", "globex"]);
     let person = |company: &str, extension: &str| config.plan.companies[company].users[extension].person.to_string();
@@ -186,12 +190,14 @@ fn every_kind_of_fault_in_a_company_is_found_where_it_is() {
         ("timezone = \"UTC\"", "timezone = \"IST\"", "\"IST\"", "not a time zone", "IANA"),
         ("timezone = \"UTC\"\n", "", "", "`timezone` is missing", "Asia/Kolkata"),
         ("\"a.example\"", "\"a_b\"", "\"a_b\"", "not a domain", "acme.example"),
+        ("\"a.example\"", "\"192.0.2.1\"", "\"192.0.2.1\"", "phones could never register", "acme.example"),
+        ("\"a.example\"", "\"[2001:db8::1]\"", "\"[2001:db8::1]\"", "phones could never register", "acme.example"),
         ("outbound-trunk = \"t\"", "outbound-trunk = \"tt\"", "\"tt\"", "no trunk `tt`", "`t`"),
         ("outbound-trunk = \"t\"", "outbound-trunk = \"in\"", "\"in\"", "no `proxy`", "[trunks.in]"),
         ("outbound-trunk = \"t\"", "status = \"suspend\"", "\"suspend\"", "not a status", "`suspended`"),
         ("outbound-trunk = \"t\"", "max-calls = 0", "0\n[hours", "out of bounds", "from 1"),
         ("outbound-trunk = \"t\"", "blocked-callers = [\"*\"]", "\"*\"", "which callers", "anonymous"),
-        ("outbound-trunk = \"t\"", "plan = { users = 0 }", "0 }", "room for 0, and there are 1 users", "raise"),
+        ("outbound-trunk = \"t\"", "plan = { users = 0 }", "0 }", "room for 0, and there is 1 user", "raise"),
         (
             "outbound-trunk = \"t\"",
             "plan = { extensions = \"2-5\" }",
@@ -229,6 +235,13 @@ fn every_kind_of_fault_in_a_company_is_found_where_it_is() {
             "letters",
         ),
         (user, "[users]\n1 = \"x\"", "\"x\"", "expected a table", "table"),
+        (
+            user,
+            "[users.1]\npassword = \"x\"\n[users.asha.rao]\npassword = \"x\"",
+            "rao]",
+            "a table `rao` inside the user `asha`",
+            "[users.\"asha.rao\"]",
+        ),
     ];
     for (old, new, at, message, help) in rows {
         assert!(COMPANY.contains(old), "{old}");
@@ -261,12 +274,41 @@ fn every_kind_of_fault_of_the_machine_is_found_where_it_is() {
             "neither a host's name",
             "203.0.113.10",
         ),
+        (listen, "listen = [\"udp:[::]:5060\"]\nregistration-min = \"2h\"", "\"2h\"", "longer than an hour", "60s"),
         (
             listen,
-            "listen = [\"udp:[::]:5060\"]\nregistration-min = \"2h\"",
-            "\"2h\"",
-            "longer than `registration-default`",
-            "≤",
+            "listen = [\"udp:127.0.0.1:5060\"]\nadvertise = \"2001:db8::1\"",
+            "\"2001:db8::1\"",
+            "nothing in `listen` is",
+            "udp:[::]:5060",
+        ),
+        (
+            listen,
+            "listen = [\"udp:[::]:5060\"]\nadvertise = \"203.0.113.10\"",
+            "\"203.0.113.10\"",
+            "nothing in `listen` is",
+            "udp:0.0.0.0:5060",
+        ),
+        (
+            listen,
+            "listen = [\"udp:[::]:5060\"]\nadvertise = \"0.0.0.0\"",
+            "\"0.0.0.0\"",
+            "nobody's address",
+            "203.0.113.10",
+        ),
+        (
+            listen,
+            "listen = [\"udp:[::]:5060\"]\nregistration-min = \"61m\"",
+            "\"61m\"",
+            "longer than an hour",
+            "RFC 3261 §10.3",
+        ),
+        (
+            "national-prefix = \"0\"",
+            "national-prefix = \"001\"\ninternational-prefix = \"00\"",
+            "\"001\"",
+            "no number is ever read as national",
+            "\"0\"",
         ),
         (sources, "sources = [\"192.0.2.1/28\"]", "\"192.0.2.1/28\"", "inside a network", "192.0.2.0/28"),
         (sources, "sources = [\"0.0.0.0/0\"]", "\"0.0.0.0/0\"", "everybody", "addresses"),
@@ -345,9 +387,9 @@ fn a_problem_is_rendered_with_its_line_underlined() {
     assert_eq!(
         shown,
         "error[departments.sales.ring]: `25 s` is not a duration\n  \
-           --> c/companies/a.toml:11:9\n   \
+           --> c/companies/a.toml:12:9\n   \
             |\n\
-         11 |     ring = \"25 s\"\n   \
+         12 |     ring = \"25 s\"\n   \
             |            ^^^^^^\n   \
             |\n   \
             = help: a whole number and one unit (s, m, h or d), like \"25s\", \"10m\" or \"4h\"; here from 1s to 10m\n\n"
@@ -544,9 +586,15 @@ fn directories_are_read_as_they_are_found() {
     assert!(problems.render(false).contains("switchboard.toml"));
 
     std::fs::write(path.join("switchboard.toml"), MACHINE).unwrap();
-    assert!(load(path).unwrap().plan.companies.is_empty());
+    let problems = load(path).unwrap_err();
+    assert_eq!((problems.errors(), problems.warnings()), (1, 0), "{}", problems.render(false));
+    assert!(problems.render(false).contains("companies` cannot be read"), "{}", problems.render(false));
 
     std::fs::create_dir(path.join("companies")).unwrap();
+    let empty = load(path).unwrap();
+    assert!(empty.plan.companies.is_empty());
+    assert!(empty.warnings.render(false).contains("there are no companies"), "{}", empty.warnings.render(false));
+
     std::fs::write(path.join("companies/a.toml"), COMPANY).unwrap();
     std::fs::write(path.join("companies/a.toml~"), "not read").unwrap();
     std::fs::write(path.join("companies/.a.toml"), "not read").unwrap();
@@ -560,6 +608,189 @@ fn directories_are_read_as_they_are_found() {
     assert_eq!(problems.count(), 3, "{shown}");
     assert!(shown.contains("`b c` cannot name a company") && shown.contains("it is not a file"), "{shown}");
     assert!(shown.contains("not UTF-8") && shown.contains("e.toml:1:6"), "{shown}");
+}
+
+/// Each row: what of COMPANY is replaced, by what, the text at the warning's place, its message, its help.
+#[test]
+fn what_is_served_and_hardly_meant_is_a_warning() {
+    let members = "members = [\"1\"]";
+    let routes = "routes = [{ to = \"department:sales\" }]";
+    let user = "[users.1]\npassword = \"sesame-1\"";
+    let week = "week = { mon-fri = [\"09:00-17:00\"] }";
+    let rows: &[(&str, &str, &str, &str, &str)] = &[
+        (
+            members,
+            "members = [\"1\"]\noverflow = { busy = \"department:sales\" }",
+            "\"department:sales\" }\n[users",
+            "circle: department `sales` → department `sales`",
+            "once",
+        ),
+        (
+            members,
+            "members = [\"1\"]\noverflow = { busy = \"department:b\" }\n[departments.b]\nmembers = [\"1\"]\noverflow = { default = \"department:sales\" }",
+            "\"department:sales\" }\n[users",
+            "circle: department `sales` → department `b` → department `sales`",
+            "once",
+        ),
+        (
+            members,
+            "members = [\"1\"]\noverflow = { busy = \"user:1\", default = \"reject:busy\" }\n[users.1.overflow]\ndefault = \"department:sales\"",
+            "\"department:sales\"\n[users",
+            "circle: department `sales` → user `1` → department `sales`",
+            "once",
+        ),
+        (
+            routes,
+            "routes = [{ to = \"user:1\" }, { hours = \"office\", to = \"department:sales\" }]",
+            "{ hours",
+            "never taken",
+            "before that one",
+        ),
+        (members, "members = []\noverflow = { default = \"user:1\" }", "[]\n", "no members", "members ="),
+        (
+            members,
+            "members = [\"1\"]\n[departments.b]\nmembers = [\"1\"]",
+            "b]\n",
+            "no call ever comes to department `b`",
+            "department:b",
+        ),
+        (
+            week,
+            &format!("{week}\n[hours.other]\n{week}"),
+            "other]",
+            "hours `other` are used nowhere",
+            "hours = \"other\"",
+        ),
+        (week, "week = {}", "office]", "hours `office` are never open", "mon-fri"),
+        (week, "week = { mon = [] }\ndates = { \"2026-12-24\" = [] }", "office]", "never open", "mon-fri"),
+        (user, &format!("{user}\n[users.2]\npassword = \"x\""), "2]\n", "only colleagues who dial 2", "user:2"),
+        (
+            user,
+            &format!("{user}\noverflow = {{ closed = \"reject:busy\" }}"),
+            "closed",
+            "`closed` never happens",
+            "`unavailable`, `busy` and `no-answer`",
+        ),
+        (
+            user,
+            &format!("{user}\noverflow = {{ full = \"reject:busy\" }}"),
+            "full",
+            "nobody waits for a user",
+            "default",
+        ),
+        (
+            user,
+            &format!("{user}\noverflow = {{ timeout = \"reject:busy\" }}"),
+            "timeout",
+            "nobody waits for a user",
+            "default",
+        ),
+        (
+            members,
+            "members = [\"1\"]\noverflow = { default = \"external:+918000000001\" }",
+            "\"external:",
+            "this company's own number",
+            "department:ID",
+        ),
+    ];
+    assert!(read_company(COMPANY).unwrap().warnings.is_empty());
+    for (old, new, at, message, help) in rows {
+        assert!(COMPANY.contains(old), "{old}");
+        let text = COMPANY.replacen(old, new, 1);
+        let config = read_company(&text).unwrap_or_else(|problems| panic!("{text}\n{}", problems.render(false)));
+        expect_one("companies/a.toml", &text, &config.warnings, at, message, help);
+        assert_eq!(config.warnings.warnings(), 1);
+        assert!(config.warnings.render(false).starts_with("warning"), "{}", config.warnings.render(false));
+    }
+}
+
+#[test]
+fn two_circles_are_two_warnings_and_each_is_told_once() {
+    let text = COMPANY.replacen(
+        "members = [\"1\"]",
+        r#"members = ["1"]
+overflow = { busy = "department:b", full = "department:c", no-answer = "department:d" }
+[departments.b]
+members = ["1"]
+overflow = { default = "department:sales" }
+[departments.c]
+members = ["1"]
+overflow = { default = "department:sales", busy = "reject:busy" }
+[departments.d]
+members = ["1"]"#,
+        1,
+    );
+    let warnings = read_company(&text).unwrap().warnings;
+    assert_eq!(warnings.count(), 2, "{}", warnings.render(false));
+    assert_eq!(warnings.render(false).matches("goes in a circle").count(), 2, "{}", warnings.render(false));
+}
+
+#[test]
+fn nothing_is_called_unused_where_a_name_is_misspelt() {
+    let text = COMPANY.replace("department:sales", "department:sals");
+    let problems = read_company(&text).unwrap_err();
+    assert_eq!((problems.errors(), problems.warnings()), (1, 0), "{}", problems.render(false));
+}
+
+#[test]
+fn an_outside_number_that_is_another_companys_is_told_with_its_name() {
+    let a =
+        COMPANY.replace("members = [\"1\"]", "members = [\"1\"]\noverflow = { default = \"external:+918000000009\" }");
+    let b = COMPANY.replace("a.example", "b.example").replace("+918000000001", "+918000000009");
+    let config = read(&[("switchboard.toml", MACHINE), ("companies/a.toml", &a), ("companies/b.toml", &b)]).unwrap();
+    assert!(config.warnings.render(false).contains("company `b`'s number"), "{}", config.warnings.render(false));
+}
+
+#[test]
+fn users_who_share_a_mailbox_are_one_person_and_told_so() {
+    let base = COMPANY.replacen("members = [\"1\"]", "members = [\"1\", \"2\"]", 1);
+    let with = |first: &str, second: &str| {
+        let text = format!(
+            "{base}email = \"Desk@a.example\"\n{first}\n[users.2]\npassword = \"x\"\nemail = \"desk@a.example\"\n{second}\n"
+        );
+        let config = read_company(&text).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        config.warnings.iter().filter(|warning| warning.message.contains("one person")).count()
+    };
+    assert_eq!(with("", ""), 1);
+    assert_eq!(with("person = \"desk\"", ""), 1, "the second joins without a word");
+    assert_eq!(with("person = \"desk\"", "person = \"desk\""), 0, "said twice, it is meant");
+    assert_eq!(with("person = \"a\"", "person = \"b\""), 0, "two people");
+}
+
+#[test]
+fn a_person_named_by_an_address_is_so_in_any_case() {
+    let text =
+        format!("{COMPANY}person = \"Asha@BPO.example\"\n[users.2]\npassword = \"x\"\nemail = \"asha@bpo.example\"\n");
+    let company = &read_company(&text).unwrap().plan.companies["a"];
+    assert_eq!(company.users["1"].person, company.users["2"].person);
+    assert_eq!(company.users["1"].person.as_str(), "asha@bpo.example");
+}
+
+#[test]
+fn programs_get_severity_and_the_other_places() {
+    let a = COMPANY.replace("hours = \"office\"\n", "");
+    let b = COMPANY.replace("+918000000001", "+918000000009");
+    let problems =
+        read(&[("switchboard.toml", MACHINE), ("companies/a.toml", &a), ("companies/b.toml", &b)]).unwrap_err();
+    let list = serde_json::to_value(&problems).unwrap();
+    let error = list.as_array().unwrap().iter().find(|problem| problem["severity"] == "error").unwrap();
+    assert_eq!(error["key"], "domain");
+    assert_eq!(error["related"][0]["label"], "first here");
+    assert_eq!(error["related"][0]["file"], "c/companies/a.toml");
+    assert_eq!((&error["related"][0]["line"], &error["related"][0]["column"]), (&2.into(), &10.into()));
+    assert!(problems.iter().any(|problem| problem.severity == Severity::Warning), "warnings are told beside errors");
+    assert!(list.as_array().unwrap().iter().any(|problem| problem["severity"] == "warning"));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_looked_at_is_not_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    assert!(!holds_configuration(path));
+    std::os::unix::fs::symlink("loop", path.join("loop")).unwrap();
+    assert!(holds_configuration(&path.join("loop")), "it cannot be told whether it is there");
+    std::fs::write(path.join("switchboard.toml"), "").unwrap();
+    assert!(holds_configuration(path));
 }
 
 #[test]

@@ -8,8 +8,9 @@ use std::process::{Command as Program, Output, Stdio};
 use std::time::Duration;
 
 use switchboard::control::{self, Answer, Request};
-use switchboard::daemon::{ControlSocket, Daemon, Handle, ReloadOutcome, StartError, Watching};
+use switchboard::daemon::{Clock, ControlSocket, Daemon, Handle, ReloadOutcome, StartError, Watching};
 use switchboard::engine::{Command, Reply};
+use switchboard::peer::{Behaviour, CallEvent, Phone, PhoneEvent, PhoneSettings, Trunk, TrunkSettings};
 use tempfile::TempDir;
 
 const COMPANY: &str = r#"
@@ -115,6 +116,48 @@ fn a_broken_reload_is_refused_whole_and_the_next_good_one_adopted() {
 }
 
 #[test]
+fn warnings_are_adopted_and_told() {
+    let directory = directory(free_port());
+    let handle = started(&directory);
+    let circle = COMPANY.replace("[\"221\"]", "[\"221\"]\noverflow = { default = \"department:sales\" }");
+    fs::write(directory.path().join("companies/acme.toml"), circle).unwrap();
+    let ReloadOutcome::Adopted { warnings, .. } = handle.reload().unwrap() else { panic!("refused") };
+    assert_eq!(warnings.count, 1);
+    assert_eq!(warnings.problems[0]["severity"], "warning");
+    let output = switchboard(directory.path(), &["reload"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("circle"), "{output:?}");
+    let output = switchboard(directory.path(), &["check"]);
+    assert_eq!(output.status.code(), Some(0), "warnings alone are no refusal");
+    let said = text(&output.stdout);
+    assert!(said.starts_with("warning[departments.sales.overflow.default]"), "{said}");
+    assert!(said.contains("no problem and 1 warning (1 company, 1 number, 1 user, 1 trunk)"), "{said}");
+}
+
+#[test]
+fn a_directory_being_replaced_is_not_the_end_of_every_company() {
+    let directory = directory(free_port());
+    let handle = started(&directory);
+    fs::rename(directory.path().join("companies"), directory.path().join("aside")).unwrap();
+    let ReloadOutcome::Refused { text, .. } = handle.reload().unwrap() else { panic!("adopted") };
+    assert!(text.contains("companies"), "{text}");
+    let Ok(Reply::Status(status)) = handle.command(Command::Status) else { panic!("no status") };
+    assert_eq!(status.companies, 1);
+}
+
+#[test]
+fn a_daemon_is_found_by_its_socket_while_its_file_is_being_edited() {
+    let directory = directory(free_port());
+    let handle = started(&directory);
+    let main = directory.path().join("switchboard.toml");
+    let broken = fs::read_to_string(&main).unwrap().replace("[sip]", "[sip]\nmax-call = = 1");
+    fs::write(&main, broken).unwrap();
+    assert_eq!(switchboard(directory.path(), &["status"]).status.code(), Some(0));
+    assert_eq!(switchboard(directory.path(), &["reload"]).status.code(), Some(1), "reached, and refused");
+    drop(handle);
+}
+
+#[test]
 fn a_reload_moves_to_a_new_port_only_if_it_can_be_had() {
     let (first, second) = (free_port(), free_port());
     let directory = directory(first);
@@ -147,6 +190,45 @@ fn a_changed_file_is_noticed() {
     };
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while users(&handle) != 2 {
+        assert!(std::time::Instant::now() < deadline, "the change was not noticed");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_changed_password_file_elsewhere_is_noticed() {
+    let directory = directory(free_port());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let secret = elsewhere.path().join("221");
+    fs::write(&secret, "first\n").unwrap();
+    let company =
+        COMPANY.replace("password = \"a password of hers\"", &format!("password-file = \"{}\"", secret.display()));
+    fs::write(directory.path().join("companies/acme.toml"), company).unwrap();
+    let handle = Daemon::from_directory(directory.path()).unwrap().with_watching(Watching::Files).start().unwrap();
+    // The watch stands once the supervisor answers.
+    assert!(handle.report().unwrap().last_reload.is_none());
+    fs::write(elsewhere.path().join("new"), "second\n").unwrap();
+    fs::rename(elsewhere.path().join("new"), &secret).unwrap();
+    let outcome = first_reload(&handle);
+    assert!(matches!(&outcome, ReloadOutcome::Adopted { changes, .. } if changes.contains("password")), "{outcome:?}");
+}
+
+#[test]
+fn a_change_between_loading_and_watching_is_noticed() {
+    let directory = directory(free_port());
+    let daemon = Daemon::from_directory(directory.path()).unwrap().with_watching(Watching::Files);
+    fs::write(directory.path().join("companies/acme.toml"), COMPANY.replace("Asha Rao", "Asha R.")).unwrap();
+    let handle = daemon.start().unwrap();
+    let outcome = first_reload(&handle);
+    assert!(matches!(&outcome, ReloadOutcome::Adopted { changes, .. } if changes.contains("name")), "{outcome:?}");
+}
+
+fn first_reload(handle: &Handle) -> ReloadOutcome {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(outcome) = handle.report().unwrap().last_reload {
+            return outcome;
+        }
         assert!(std::time::Instant::now() < deadline, "the change was not noticed");
         std::thread::yield_now();
     }
@@ -290,6 +372,117 @@ fn a_reader_who_leaves_early_causes_no_panic() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_digest_is_made_for_the_companys_domain() {
+    let directory = directory(free_port());
+    let passwd = |user: &str| switchboard(directory.path(), &["passwd", "--generate", "--user", user]);
+    let said = text(&passwd("221@acme").stdout);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    assert_eq!(lines[1], "# for 221@acme.example");
+    assert!(lines[2].starts_with("digest = { sha-256 ="), "{said}");
+    let output = passwd("221@acne");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("acme (acme.example)"), "{output:?}");
+}
+
+/// The example directory, with its ports replaced by free ones.
+fn example(port: u16, trunk: u16) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    fs::create_dir_all(directory.path().join("config/companies")).unwrap();
+    for company in ["companies/acme.toml", "companies/globex.toml"] {
+        fs::copy(from.join(company), directory.path().join("config").join(company)).unwrap();
+    }
+    let machine = fs::read_to_string(from.join("switchboard.toml")).unwrap();
+    assert!(machine.contains("udp:0.0.0.0:5060") && machine.contains("127.0.0.1:5070"));
+    let machine = machine
+        .replace("udp:0.0.0.0:5060", &format!("udp:127.0.0.1:{port}"))
+        .replace("127.0.0.1:5070", &format!("127.0.0.1:{trunk}"));
+    fs::write(directory.path().join("config/switchboard.toml"), machine).unwrap();
+    directory
+}
+
+fn phone(extension: &str, port: u16, seed: u64) -> (Phone, UdpSocket) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let settings = PhoneSettings {
+        extension: extension.into(),
+        domain: "acme.example".into(),
+        password: format!("change-me-{extension}"),
+        address: socket.local_addr().unwrap(),
+        registrar: ([127, 0, 0, 1], port).into(),
+        behaviour: Behaviour::answer_after(Duration::from_millis(50)),
+        seed,
+    };
+    (Phone::new(settings), socket)
+}
+
+/// What is due and what has come, once; the peer's drain rule is kept.
+macro_rules! turn {
+    ($peer:expr, $socket:expr, $now:expr) => {{
+        let mut buffer = [0; 8192];
+        if $peer.deadline().is_some_and(|deadline| deadline <= $now) {
+            $peer.on_timeout($now);
+        }
+        while let Ok((length, from)) = $socket.recv_from(&mut buffer) {
+            $peer.receive($now, from, &buffer[..length]);
+        }
+        while let Some(datagram) = $peer.poll_output() {
+            $socket.send_to(&datagram.bytes, datagram.to).unwrap();
+        }
+        std::iter::from_fn(|| $peer.poll_event()).collect::<Vec<_>>()
+    }};
+}
+
+/// At every hour: support's hours decide whether 222 rings, or 223 at night; both are there.
+#[test]
+fn the_example_configuration_routes_a_call_as_it_stands() {
+    let (port, trunk_socket) = (free_port(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    trunk_socket.set_nonblocking(true).unwrap();
+    let trunk_address = trunk_socket.local_addr().unwrap();
+    let directory = example(port, trunk_address.port());
+    let handle = Daemon::from_directory(directory.path().join("config")).unwrap().start().unwrap();
+    // 223's mobile is called through the same trunk and is not answered.
+    let behaviour = Behaviour::ring_only();
+    let settings = TrunkSettings { behaviour, ..TrunkSettings::new(trunk_address, ([127, 0, 0, 1], port).into(), 7) };
+    let mut trunk = Trunk::new(settings);
+    let mut phones = [phone("222", port, 1), phone("223", port, 2)];
+    let clock = Clock::start();
+    for (phone, _) in &mut phones {
+        phone.register(clock.mono(), 600);
+    }
+    let (mut registered, mut call, mut connected, mut ended) = (0, None, false, false);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !ended {
+        assert!(std::time::Instant::now() < deadline, "{registered} registered, connected: {connected}");
+        let now = clock.mono();
+        for (phone, socket) in &mut phones {
+            for event in turn!(phone, socket, now) {
+                assert!(!matches!(event, PhoneEvent::RegistrationFailed { .. }), "{event:?}");
+                registered += u32::from(matches!(event, PhoneEvent::Registered { .. }));
+            }
+        }
+        if registered == 2 && call.is_none() {
+            call = Some(trunk.call(now, "08041234568", "09811112222"));
+        }
+        for (of, event) in turn!(trunk, trunk_socket, now) {
+            match event {
+                CallEvent::Answered { .. } if Some(of) == call => {
+                    connected = true;
+                    trunk.hang_up(now, of);
+                }
+                CallEvent::Refused { .. } if Some(of) == call => panic!("{event:?}"),
+                CallEvent::Ended { .. } if Some(of) == call => ended = true,
+                _ => {}
+            }
+        }
+        std::thread::yield_now();
+    }
+    assert!(connected);
+    handle.shut_down();
 }
 
 #[test]

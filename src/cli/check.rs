@@ -1,51 +1,57 @@
 //! `switchboard check`
 
-use super::count::counted;
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
 use super::screen::{Palette, Screen, Tone};
-use crate::config;
+use crate::config::{self, Config, Problems, counted};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A list of problems for programs
+    /// A list of problems and warnings for programs
     #[arg(long)]
     json: bool,
 }
 
-/// Prints every problem; the answer is no unless there is none.
+/// Prints every problem and warning; the answer is no only where something stands in the way.
 pub(super) fn run(place: &Place, arguments: &Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
-    let directory = place.directory();
-    match config::load(&directory) {
-        Ok(config) => {
-            if arguments.json {
-                screen.json(&serde_json::Value::Array(Vec::new()))?;
-            } else {
-                let plan = &config.plan;
-                let users: usize = plan.companies.values().map(|company| company.users.len()).sum();
-                screen.toned(
-                    Tone::Good,
-                    format!(
-                        "{}: no problem ({}, {}, {}, {})",
-                        directory.display(),
-                        counted(plan.companies.len(), "company", "companies"),
-                        counted(plan.numbers.len(), "number", "numbers"),
-                        counted(users, "user", "users"),
-                        counted(plan.trunks.len(), "trunk", "trunks")
-                    ),
-                )?;
+    let directory = place.configuration()?;
+    let loaded = config::load(&directory);
+    let problems = match &loaded {
+        Ok(config) => &config.warnings,
+        Err(problems) => problems,
+    };
+    if arguments.json {
+        screen.json(problems)?;
+    } else {
+        show(problems, screen)?;
+        match &loaded {
+            Ok(config) => {
+                let tone = if problems.is_empty() { Tone::Good } else { Tone::Warning };
+                screen
+                    .toned(tone, format!("{}: {} ({})", directory.display(), problems.summary(), contents(config)))?;
             }
-            Ok(Outcome::Done)
-        }
-        Err(problems) => {
-            if arguments.json {
-                screen.json(&problems)?;
-            } else {
-                screen.line(problems.render(screen.palette() == Palette::Colour).trim_end())?;
-                let count = counted(problems.count(), "problem", "problems");
-                screen.toned(Tone::Bad, format!("{}: {count}", directory.display()))?;
-            }
-            Ok(Outcome::No)
+            Err(problems) => screen.toned(Tone::Bad, format!("{}: {}", directory.display(), problems.summary()))?,
         }
     }
+    Ok(if loaded.is_ok() { Outcome::Done } else { Outcome::No })
+}
+
+fn show(problems: &Problems, screen: &mut Screen) -> std::io::Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    screen.line(problems.render(screen.palette() == Palette::Colour).trim_end())?;
+    screen.line("")
+}
+
+fn contents(config: &Config) -> String {
+    let plan = &config.plan;
+    let users = plan.companies.values().map(|company| company.users.len()).sum();
+    let parts = [
+        counted(plan.companies.len(), "company", "companies"),
+        counted(plan.numbers.len(), "number", "numbers"),
+        counted(users, "user", "users"),
+        counted(plan.trunks.len(), "trunk", "trunks"),
+    ];
+    parts.join(", ")
 }

@@ -135,7 +135,7 @@ fn dispatch(arguments: Arguments, screen: &mut Screen) -> Result<Outcome, Failur
         Subcommands::Pause(arguments) => switches::pause(&place, arguments, screen),
         Subcommands::Resume(arguments) => switches::resume(&place, arguments, screen),
         Subcommands::Reload(arguments) => reload::run(&place, &arguments, screen),
-        Subcommands::Passwd(arguments) => passwd::run(&arguments, screen),
+        Subcommands::Passwd(arguments) => passwd::run(&place, &arguments, screen),
         Subcommands::Completions(arguments) => completions::run(&arguments, screen),
         Subcommands::Man(arguments) => man::run(&arguments, screen),
     }

@@ -4,38 +4,81 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::{Command, Stdio};
 
 use super::outcome::{Failure, Outcome};
+use super::place::Place;
 use super::screen::Screen;
 use crate::auth::Secret;
+use crate::config::{self, Domains};
 
 /// Asks for the password twice without showing it, or reads one line from standard input where that is no terminal.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The extension and the company's SIP domain: 221@acme.example
-    #[arg(long, value_name = "EXT@DOMAIN", value_parser = account)]
+    /// The user: 221@acme, or with the company's SIP domain 221@acme.example
+    #[arg(long, value_name = "EXT@COMPANY", value_parser = account)]
     user: Account,
     /// Make a strong password and print it as well
     #[arg(long)]
     generate: bool,
 }
 
-/// Whose password it is: both are part of the digest.
+/// Whose password it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Account {
     extension: String,
-    domain: String,
+    /// A company's id or SIP domain.
+    company: String,
 }
 
 fn account(text: &str) -> Result<Account, String> {
     match text.split_once('@') {
-        Some((extension, domain)) if !extension.is_empty() && !domain.is_empty() && !domain.contains('@') => {
-            Ok(Account { extension: extension.to_owned(), domain: domain.to_ascii_lowercase() })
+        Some((extension, company)) if !extension.is_empty() && !company.is_empty() && !company.contains('@') => {
+            let extension = config::extension(extension)?.as_str().to_owned();
+            Ok(Account { extension, company: company.to_owned() })
         }
-        Some(_) | None => Err("write the extension and the company's SIP domain: 221@acme.example".into()),
+        Some(_) | None => Err("write the extension and the company: 221@acme, or 221@acme.example".into()),
     }
 }
 
+/// The SIP domain that is meant: the digest's realm. A company's id has no dot, so that it is not taken for a domain.
+fn realm(company: &str, place: &Place) -> Result<String, Failure> {
+    let directory = place.directory();
+    let domains = config::domains(&directory);
+    let known = domains.as_ref().ok();
+    if let Some(domain) = known.and_then(|domains| domains.get(company)) {
+        return domain.clone().ok_or_else(|| {
+            let file = directory.join("companies").join(format!("{company}.toml"));
+            Failure::no(format!(
+                "{} has no `domain` that can be understood, and the digest is made with it",
+                file.display()
+            ))
+        });
+    }
+    let domain = company.to_ascii_lowercase();
+    let is_a_companys = known.is_some_and(|domains| domains.values().flatten().any(|other| *other == domain));
+    if is_a_companys || (domain.contains('.') && config::domain(&domain).is_ok()) {
+        return Ok(domain);
+    }
+    let companies = match &domains {
+        Ok(domains) if domains.is_empty() => format!("{} has no companies", directory.display()),
+        Ok(domains) => format!("{} has {}", directory.display(), listed(domains)),
+        Err(error) => format!("{} cannot be looked up in: {error}", directory.join("companies").display()),
+    };
+    Err(Failure::usage(format!(
+        "`{company}` is neither a company nor a SIP domain; {companies}; write --user 221@acme, or 221@acme.example for a company that is not there yet"
+    )))
+}
+
+fn listed(domains: &Domains) -> String {
+    let company = |(id, domain): (&crate::id::CompanyId, &Option<String>)| match domain {
+        Some(domain) => format!("{id} ({domain})"),
+        None => id.to_string(),
+    };
+    domains.iter().map(company).collect::<Vec<_>>().join(", ")
+}
+
 /// Prints the line for the user's table in the company's file.
-pub(super) fn run(arguments: &Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
+pub(super) fn run(place: &Place, arguments: &Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
+    let Account { extension, company } = &arguments.user;
+    let domain = realm(company, place)?;
     let password = if arguments.generate {
         let password = generate(random_byte)?;
         screen.line(format!("# for the phone: {password}"))?;
@@ -48,8 +91,8 @@ pub(super) fn run(arguments: &Arguments, screen: &mut Screen) -> Result<Outcome,
     if password.is_empty() {
         return Err(Failure::no("the password is empty"));
     }
-    let Account { extension, domain } = &arguments.user;
-    let (sha256, md5) = Secret::from_password(extension, domain, &password).to_hex();
+    let (sha256, md5) = Secret::from_password(extension, &domain, &password).to_hex();
+    screen.line(format!("# for {extension}@{domain}"))?;
     screen.line(digest_line(sha256.as_deref(), md5.as_deref()))?;
     Ok(Outcome::Done)
 }
@@ -149,12 +192,38 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_an_extension_at_a_domain() {
-        let expected = Account { extension: "221".into(), domain: "acme.example".into() };
-        assert_eq!(account("221@Acme.Example"), Ok(expected), "domains are lower case in the realm");
+    fn an_account_is_an_extension_at_a_company() {
+        let expected = Account { extension: "221".into(), company: "acme".into() };
+        assert_eq!(account("221@acme"), Ok(expected));
         for wrong in ["221", "@acme.example", "221@", "a@b@c"] {
             assert!(account(wrong).is_err(), "{wrong}");
         }
+        assert!(account("2 1@acme").unwrap_err().contains("letters, digits"), "no such extension can be");
+    }
+
+    #[test]
+    fn the_realm_is_the_companys_domain_however_it_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let companies = directory.path().join("companies");
+        std::fs::create_dir(&companies).unwrap();
+        // A file with problems: this user's password is what is missing.
+        std::fs::write(companies.join("acme.toml"), "domain = \"Acme.Example\"\n[users.221]\n").unwrap();
+        std::fs::write(companies.join("globex.toml"), "name = \"Globex\"\n").unwrap();
+        let place = Place::new(Some(directory.path().into()), None);
+        for text in ["acme", "acme.example", "ACME.example"] {
+            assert_eq!(realm(text, &place).as_deref(), Ok("acme.example"), "{text}");
+        }
+        assert_eq!(realm("new.example", &place).as_deref(), Ok("new.example"), "a company that is not there yet");
+        let said = |text| match realm(text, &place) {
+            Err(Failure::Said { message, .. }) => message,
+            other => panic!("{other:?}"),
+        };
+        assert!(said("acne").contains("acme (acme.example), globex"), "{}", said("acne"));
+        assert!(said("globex").contains("no `domain`"), "{}", said("globex"));
+        assert!(said("192.0.2.1").contains("neither"), "{}", said("192.0.2.1"));
+        let nowhere = Place::new(Some(directory.path().join("none")), None);
+        assert!(realm("acme", &nowhere).is_err());
+        assert_eq!(realm("acme.example", &nowhere).as_deref(), Ok("acme.example"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::outcome::Failure;
 use crate::config;
 
 /// The control socket where nothing says otherwise.
@@ -30,22 +31,29 @@ impl Place {
         self.given.clone().unwrap_or_else(config::default_directory)
     }
 
+    /// As [`Place::directory`], for commands that cannot do without one.
+    ///
+    /// # Errors
+    /// None was given, and there is none where one is looked for.
+    pub(super) fn configuration(&self) -> Result<PathBuf, Failure> {
+        let directory = self.directory();
+        if self.given.is_none() && !config::holds_configuration(&directory) {
+            let [system, local] = config::DEFAULT_DIRECTORIES;
+            return Err(Failure::no(format!(
+                "there is no configuration: neither {system}/switchboard.toml nor ./{local}/switchboard.toml is there; say where it is with --config DIR"
+            )));
+        }
+        Ok(directory)
+    }
+
     /// `--socket`, else what the configuration says, else the default. The configuration need not be right for that: a running daemon is
     /// asked what it does just when the files have a problem.
     pub(super) fn socket(&self) -> PathBuf {
         if let Some(socket) = &self.socket {
             return socket.clone();
         }
-        let directory = self.directory();
-        let text = std::fs::read_to_string(directory.join("switchboard.toml")).unwrap_or_default();
-        // A relative path is relative to the directory, as the daemon reads it.
-        socket_in(&text).map_or_else(|| PathBuf::from(DEFAULT_SOCKET), |socket| directory.join(socket))
+        config::control_socket(&self.directory()).unwrap_or_else(|| PathBuf::from(DEFAULT_SOCKET))
     }
-}
-
-fn socket_in(text: &str) -> Option<PathBuf> {
-    let whole: toml::Table = toml::from_str(text).ok()?;
-    Some(PathBuf::from(whole.get("control")?.get("socket")?.as_str()?))
 }
 
 #[cfg(test)]
@@ -61,6 +69,8 @@ mod tests {
         assert_eq!(place.socket(), Path::new("/tmp/x.sock"));
         std::fs::write(directory.path().join("switchboard.toml"), text.replace("/tmp/x.sock", "x.sock")).unwrap();
         assert_eq!(place.socket(), directory.path().join("x.sock"), "relative to the directory");
+        std::fs::write(directory.path().join("switchboard.toml"), text.replace("= 7", "= = 7")).unwrap();
+        assert_eq!(place.socket(), Path::new("/tmp/x.sock"), "also beside a fault of syntax");
         let place = Place::new(Some(directory.path().into()), Some("/tmp/y.sock".into()));
         assert_eq!(place.socket(), Path::new("/tmp/y.sock"), "--socket outranks the files");
     }

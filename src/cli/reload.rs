@@ -5,6 +5,7 @@ use super::count::counted;
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
 use super::screen::{Screen, Tone};
+use crate::config::counted;
 use crate::control::{self, Answer, Request};
 use crate::daemon::ReloadOutcome;
 use crate::engine::Reply;
@@ -33,7 +34,14 @@ pub(super) fn run(place: &Place, arguments: &Arguments, screen: &mut Screen) -> 
 
 fn show(outcome: &ReloadOutcome, screen: &mut Screen) -> std::io::Result<()> {
     match outcome {
-        ReloadOutcome::Adopted { changes, .. } => screen.toned(Tone::Good, format!("adopted: {changes}")),
+        ReloadOutcome::Adopted { changes, warnings, .. } => {
+            if warnings.count > 0 {
+                screen.line(warnings.text.trim_end())?;
+                screen.line("")?;
+                screen.toned(Tone::Warning, counted(warnings.count, "warning", "warnings"))?;
+            }
+            screen.toned(Tone::Good, format!("adopted: {changes}"))
+        }
         ReloadOutcome::Refused { text, count, .. } => {
             screen.line(text.trim_end())?;
             let problems = counted(*count, "problem", "problems");
@@ -47,6 +55,7 @@ mod tests {
     use super::super::screen::Palette;
     use super::super::screen::tests::Paper;
     use super::*;
+    use crate::daemon::Warnings;
 
     fn shown(outcome: &ReloadOutcome) -> String {
         let paper = Paper::default();
@@ -56,7 +65,10 @@ mod tests {
 
     #[test]
     fn an_adopted_change_is_told_in_words() {
-        assert_eq!(shown(&ReloadOutcome::Adopted { at: 0, changes: "+2 users".into() }), "adopted: +2 users\n");
+        let adopted = |warnings| ReloadOutcome::Adopted { at: 0, changes: "+2 users".into(), warnings };
+        assert_eq!(shown(&adopted(Warnings::default())), "adopted: +2 users\n");
+        let one = Warnings { count: 1, text: "warning: a circle\n\n".into(), problems: serde_json::Value::Null };
+        assert_eq!(shown(&adopted(one)), "warning: a circle\n\n1 warning\nadopted: +2 users\n");
     }
 
     #[test]

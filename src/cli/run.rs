@@ -2,7 +2,8 @@
 
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
-use crate::daemon::{self, LogFormat, LogSettings, RunError, RunSettings};
+use super::screen::Palette;
+use crate::daemon::{self, LogFormat, LogSettings, RunError, RunSettings, StartError};
 
 /// SIGHUP loads the configuration again. SIGTERM and SIGINT drain: no new calls are taken and running ones are kept for up to five minutes; a
 /// second signal ends them at once.
@@ -19,10 +20,15 @@ pub(super) struct Arguments {
 /// Runs until told to end.
 pub(super) fn run(place: &Place, arguments: Arguments) -> Result<Outcome, Failure> {
     let Arguments { log_format: format, log_level: level } = arguments;
-    let settings = RunSettings { directory: place.directory(), log: LogSettings { format, level } };
+    let settings = RunSettings { directory: place.configuration()?, log: LogSettings { format, level } };
     match daemon::run(settings) {
         Ok(()) => Ok(Outcome::Done),
         Err(RunError::Log(error)) => Err(Failure::usage(error)),
+        Err(RunError::Start(StartError::Configuration(problems))) => {
+            let directory = place.directory();
+            let text = problems.render(Palette::of_errors() == Palette::Colour);
+            Err(Failure::no(format!("{}: {}\n{}", directory.display(), problems.summary(), text.trim_end())))
+        }
         Err(error @ (RunError::Start(_) | RunError::Signals(_))) => Err(Failure::no(error.to_string())),
     }
 }

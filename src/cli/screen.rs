@@ -53,8 +53,7 @@ impl Screen {
     /// Standard output; in colour if it is a terminal and `NO_COLOR` is not set.
     pub(super) fn stdout() -> Screen {
         let stdout = io::stdout();
-        let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let palette = if colour { Palette::Colour } else { Palette::Plain };
+        let palette = Palette::of(&stdout);
         Screen { out: Box::new(BufWriter::new(stdout)), palette }
     }
 
@@ -92,6 +91,17 @@ impl Screen {
 }
 
 impl Palette {
+    /// In colour if it is a terminal and `NO_COLOR` is not set.
+    fn of(stream: &impl IsTerminal) -> Palette {
+        let colour = stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        if colour { Palette::Colour } else { Palette::Plain }
+    }
+
+    /// What is said on standard error.
+    pub(super) fn of_errors() -> Palette {
+        Palette::of(&io::stderr())
+    }
+
     /// The text in its tone.
     pub(super) fn paint(self, tone: Tone, text: &str) -> String {
         match (self, tone) {
@@ -102,6 +112,24 @@ impl Palette {
             }
         }
     }
+}
+
+/// How many columns the terminal has that standard output is; `None` where it is none or does not say.
+pub(super) fn terminal_width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    // By way of `stty`, which POSIX has everywhere and which asks the terminal that its standard input is.
+    let terminal = std::fs::File::open("/dev/tty").ok()?;
+    let mut stty = std::process::Command::new("stty");
+    let said = stty.arg("size").stdin(terminal).stderr(std::process::Stdio::null()).output().ok()?;
+    columns(&String::from_utf8_lossy(&said.stdout))
+}
+
+/// `24 80`: rows and columns. A terminal that does not know its size says 0.
+fn columns(size: &str) -> Option<usize> {
+    let (_, columns) = size.trim().split_once(' ')?;
+    columns.parse().ok().filter(|columns| *columns > 0)
 }
 
 /// A message on standard error.
@@ -154,6 +182,14 @@ pub(super) mod tests {
     fn strangers_text_cannot_steer_the_terminal() {
         assert_eq!(harmless("\x1b[31mred\r\n\u{202e}"), "\u{fffd}[31mred\u{fffd}\u{fffd}\u{fffd}");
         assert_eq!(harmless("Åsa Rao +91"), "Åsa Rao +91");
+    }
+
+    #[test]
+    fn a_terminal_says_its_size_in_rows_and_columns() {
+        assert_eq!(columns("24 80\n"), Some(80));
+        for unknown in ["", "0 0\n", "24", "stty: no"] {
+            assert_eq!(columns(unknown), None, "{unknown}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::local_time::{clock, length, local_zone};
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
 use super::screen::{Screen, Tone};
+use crate::config::counted;
 use crate::control::{self, Answer, Request};
 use crate::daemon::{ReloadOutcome, Report, wall};
 use crate::engine::{Command, Reply, Status};
@@ -86,7 +87,7 @@ fn show(status: &Status, report: &Report, moment: Moment<'_>, screen: &mut Scree
     }
     match &report.last_reload {
         None => {}
-        Some(ReloadOutcome::Adopted { at, changes }) => {
+        Some(ReloadOutcome::Adopted { at, changes, .. }) => {
             screen.line(format!("  {:13}  {}: {changes}", "last reload", since(*at)))?;
         }
         Some(ReloadOutcome::Refused { at, count, text, .. }) => {

@@ -96,7 +96,7 @@ pub(super) fn read(
     if root.value("timezone").is_none() {
         root.missing("timezone", "the zone of the company's clocks: `timezone = \"Asia/Kolkata\"`", findings);
     }
-    let domain = root.value("domain").and_then(|value| value.read(findings, words::host_name));
+    let domain = root.value("domain").and_then(|value| value.read(findings, words::domain));
     let zone = root.value("timezone").and_then(|value| value.read(findings, words::zone)).unwrap_or(chrono_tz::UTC);
     let statuses = [("active", CompanyStatus::Active), ("suspended", CompanyStatus::Suspended)];
     let (outbound_trunk, outbound) = outbound_trunk(root, around, findings);
@@ -192,16 +192,25 @@ fn limits(
     let (most_users, most_seats) = (limit("users", findings), limit("panel-seats", findings));
     let extensions = table.value("extensions").and_then(|value| value.read(findings, extension_range));
     let seats = users.values().filter(|user| user.panel).count();
-    for (limit, count, what) in
-        [(most_users, users_table.entries().len(), "users"), (most_seats, seats, "users with `panel = true`")]
-    {
+    let count = users_table.entries().len();
+    let noun = |count: usize| if count == 1 { "user" } else { "users" };
+    for (limit, count, what) in [
+        (most_users, count, noun(count).to_owned()),
+        (most_seats, seats, format!("{} with `panel = true`", noun(seats))),
+    ] {
         if let Some((limit, value)) =
             limit.filter(|(limit, _)| usize::try_from(*limit).is_ok_and(|limit| count > limit))
         {
             findings.report(
-                Finding::new(&value.at, format!("the plan has room for {limit}, and there are {count} {what}"))
-                    .label(format!("{count} {what}"))
-                    .help("raise the limit, or take some away"),
+                Finding::new(
+                    &value.at,
+                    format!(
+                        "the plan has room for {limit}, and there {} {count} {what}",
+                        if count == 1 { "is" } else { "are" }
+                    ),
+                )
+                .label(format!("{count} {what}"))
+                .help("raise the limit, or take some away"),
             );
         }
     }
@@ -232,6 +241,43 @@ fn extension_range(text: &str) -> Result<(String, String), super::tree::Wrong> {
     })
 }
 
+/// What a user's table may have.
+const USER_KEYS: [&str; 15] = [
+    "name",
+    "email",
+    "mobile",
+    "person",
+    "role",
+    "panel",
+    "status",
+    "hours",
+    "take-calls",
+    "ring-on",
+    "ring",
+    "overflow",
+    "password",
+    "password-file",
+    "digest",
+];
+
+/// `[users.asha.rao]`: to TOML the dot opens a table `rao` inside the user `asha`. Reports each such table and gives its name.
+fn dotted<'t>(extension: &Extension, table: &Table<'t>, findings: &mut Findings) -> Vec<&'t str> {
+    let tables = table.entries().iter().filter(|entry| entry.value.peek_table().is_some());
+    let unknown: Vec<_> = tables.filter(|entry| !USER_KEYS.contains(&entry.name)).collect();
+    for entry in &unknown {
+        let whole = format!("{extension}.{}", entry.name);
+        findings.report(
+            Finding::new(
+                &entry.at,
+                format!("without quotes this is a table `{}` inside the user `{extension}`", entry.name),
+            )
+            .label("not known here")
+            .help(format!("an extension with a dot stands in quotes: [users.\"{whole}\"]")),
+        );
+    }
+    unknown.into_iter().map(|entry| entry.name).collect()
+}
+
 /// A company's numbers, and where each stands.
 type Numbers = (BTreeMap<E164, Arc<Number>>, Vec<(E164, At)>);
 
@@ -255,26 +301,9 @@ impl<'t> Scope<'_, 't> {
     }
 
     fn user(&self, extension: &Extension, table: &Table<'t>, findings: &mut Findings) -> User {
-        table.allow(
-            &[
-                "name",
-                "email",
-                "mobile",
-                "person",
-                "role",
-                "panel",
-                "status",
-                "hours",
-                "take-calls",
-                "ring-on",
-                "ring",
-                "overflow",
-                "password",
-                "password-file",
-                "digest",
-            ],
-            findings,
-        );
+        let dotted = dotted(extension, table, findings);
+        let allowed: Vec<&str> = USER_KEYS.iter().copied().chain(dotted.iter().copied()).collect();
+        table.allow(&allowed, findings);
         let id = UserId::new(&self.company, extension);
         let roles = [("agent", Role::Agent), ("manager", Role::Manager), ("administrator", Role::Administrator)];
         let statuses =
@@ -283,7 +312,8 @@ impl<'t> Scope<'_, 't> {
         let account = credentials::Account {
             extension,
             domain: self.domain.as_deref(),
-            needs_secret: ring_on.devices(),
+            // Where a dotted extension was meant, this user was not.
+            needs_secret: ring_on.devices() && dotted.is_empty(),
             offer: self.around.machine.sip.algorithms,
             directory: &self.around.directory,
             read_file: self.around.read_file,

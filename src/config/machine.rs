@@ -1,7 +1,7 @@
 //! `switchboard.toml`: the machine's own settings and its trunks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,22 +97,36 @@ fn sip(root: &Table<'_>, findings: &mut Findings) -> Sip {
     let registration_default = duration("registration-default", Bounds::REGISTRATION, 3600);
     let registration_max = duration("registration-max", Bounds::REGISTRATION, 7200);
     let registration_min = duration("registration-min", Bounds::REGISTRATION, 60);
+    let listen = listen(&table, findings);
+    let advertise = advertise(&table, &listen, findings);
     let sip = Sip {
-        listen: listen(&table, findings),
-        advertise: table.value("advertise").and_then(|value| value.read(findings, words::host)),
+        listen,
+        advertise,
         max_call,
         algorithms: algorithms(&table, findings),
         registration_default,
         registration_max,
         registration_min,
     };
+    // RFC 3261 §10.3 item 7: 423 only for "an expiration interval […] smaller than one hour".
+    let too_long = registration_min > Duration::from_secs(Bounds::SHORTEST_REGISTRATION.most);
+    if let Some(value) = table.value("registration-min").filter(|_| too_long) {
+        findings.report(
+            Finding::new(
+                &value.at,
+                "`registration-min` is longer than an hour: a phone that asks for an hour may not be refused",
+            )
+            .label("more than 1h")
+            .help("at most 1h (RFC 3261 §10.3), like \"60s\""),
+        );
+    }
     for (low_name, low, high_name, high) in [
         ("registration-min", registration_min, "registration-default", registration_default),
         ("registration-default", registration_default, "registration-max", registration_max),
     ] {
         // What is not written has its default, which cannot be pointed at.
         let written = table.value(low_name).or(table.value(high_name));
-        if let Some(value) = written.filter(|_| low > high) {
+        if let Some(value) = written.filter(|_| low > high && !(too_long && low_name == "registration-min")) {
             let (low, high) = (words::duration_words(low), words::duration_words(high));
             findings.report(
                 Finding::new(&value.at, format!("`{low_name}` ({low}) is longer than `{high_name}` ({high})"))
@@ -121,6 +135,40 @@ fn sip(root: &Table<'_>, findings: &mut Findings) -> Sip {
         }
     }
     sip
+}
+
+/// `advertise`, if it can be in Via and Record-Route of at least one listener.
+fn advertise(table: &Table<'_>, listen: &[SocketAddr], findings: &mut Findings) -> Option<String> {
+    let value = table.value("advertise")?;
+    let host = value.read(findings, words::host)?;
+    let Ok(address) = host.parse::<IpAddr>() else { return Some(host) };
+    if address.is_unspecified() {
+        findings.report(
+            Finding::new(&value.at, format!("`{host}` is nobody's address: no answer would come back"))
+                .label("nobody's")
+                .help("the address others reach this machine by, like \"203.0.113.10\"; or leave `advertise` out"),
+        );
+        return None;
+    }
+    let fits = |listener: &SocketAddr| listener.is_ipv4() == address.is_ipv4();
+    if !listen.is_empty() && !listen.iter().any(fits) {
+        let (family, example) = match address {
+            IpAddr::V4(_) => ("IPv4", "udp:0.0.0.0:5060"),
+            IpAddr::V6(_) => ("IPv6", "udp:[::]:5060"),
+        };
+        findings.report(
+            Finding::new(
+                &value.at,
+                format!("`{host}` is an {family} address, and nothing in `listen` is: it would never be used"),
+            )
+            .label(family)
+            .help(format!(
+                "listen on {family} too, like \"{example}\", or advertise an address of what is listened on"
+            )),
+        );
+        return None;
+    }
+    Some(host)
 }
 
 /// Which digest algorithms are offered: both, unless one is switched off.
@@ -256,6 +304,16 @@ fn dial_rules(table: &Table<'_>, findings: &mut Findings) -> DialRules {
     {
         findings.report(
             Finding::new(&value.at, format!("both prefixes are `{national}`: a number could be read in two ways"))
+                .help("in most countries the national prefix is \"0\" and the international one \"00\""),
+        );
+    } else if let (Some(national), Some(international), Some(value)) =
+        (&rules.national_prefix, &rules.international_prefix, table.value("national-prefix"))
+        && national.starts_with(international.as_str())
+    {
+        // the international prefix is tried first.
+        findings.report(
+            Finding::new(&value.at, format!("no number is ever read as national: whatever begins with `{national}` begins with the international prefix `{international}`"))
+                .label(format!("begins with `{international}`"))
                 .help("in most countries the national prefix is \"0\" and the international one \"00\""),
         );
     }

@@ -2,23 +2,27 @@
 //!
 //! A directory holds `switchboard.toml` and `companies/*.toml`. Each file becomes a tree of values that know where they stand
 //! (`tree`); readers walk the trees and report whatever is wrong with them, without stopping (`machine`, `company`, `schedule`,
-//! `credentials`, over the texts of `words`); what must hold across companies is checked last (`whole`). Only [`load`] and
-//! [`default_directory`] touch the disk.
+//! `credentials`, over the texts of `words`); what must hold across companies is checked last (`whole`), and what is probably not
+//! meant is told where nothing is wrong (`warnings`). `peek` finds single values in files that need not be right. Only [`load`],
+//! [`default_directory`] and `peek` touch the disk.
 
 mod company;
 mod credentials;
 mod diff;
 mod machine;
+mod peek;
 mod persons;
 mod problem;
 mod schedule;
 mod source;
 pub(crate) mod suggest;
 mod tree;
+mod warnings;
 mod whole;
 mod words;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,10 +31,11 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 pub use diff::diff;
-pub use problem::{Place, Problem, Problems, Related};
+pub(crate) use peek::{Domains, control_socket, domains};
+pub use problem::{Place, Problem, Problems, Related, Severity, counted};
 
 use crate::auth::Offer;
-use crate::id::CompanyId;
+use crate::id::{CompanyId, Extension};
 use crate::routing::Plan;
 use company::Surroundings;
 use source::FileId;
@@ -49,6 +54,8 @@ pub struct Config {
     pub plan: std::sync::Arc<Plan>,
     /// `[plan]` of each company: what it has bought, and keeps to.
     pub limits: BTreeMap<CompanyId, Limits>,
+    /// What can be served and is probably not meant; no errors.
+    pub warnings: Problems,
 }
 
 /// `[sip]`
@@ -100,18 +107,49 @@ pub struct Limits {
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
-/// Where a configuration is looked for when nobody says: `/etc/switchboard` if `switchboard.toml` is there, else `config`.
+/// Where a configuration is looked for when nobody says, in this order.
+pub const DEFAULT_DIRECTORIES: [&str; 2] = ["/etc/switchboard", "config"];
+
+/// Where a configuration is when nobody says: `/etc/switchboard` if `switchboard.toml` is there, else `config`.
 pub fn default_directory() -> PathBuf {
-    let system = Path::new("/etc/switchboard");
-    if system.join("switchboard.toml").exists() { system.to_owned() } else { PathBuf::from("config") }
+    let [system, local] = DEFAULT_DIRECTORIES.map(Path::new);
+    if holds_configuration(system) { system.to_owned() } else { local.to_owned() }
+}
+
+/// Whether a directory holds a `switchboard.toml`. Where that cannot be told (it may not be read) it counts as there: to take another
+/// configuration in its place would be worse than to say that it cannot be read.
+pub fn holds_configuration(directory: &Path) -> bool {
+    directory.join("switchboard.toml").try_exists().unwrap_or(true)
+}
+
+/// Reads an extension as a company's file would have it.
+///
+/// # Errors
+/// What is wrong with it and what would be right.
+pub fn extension(text: &str) -> Result<Extension, String> {
+    words::extension(text).map_err(|wrong| format!("{}; {}", wrong.message, wrong.help))
+}
+
+/// Reads a SIP domain as a company's file would have it, to lower case.
+///
+/// # Errors
+/// What is wrong with it and what would be right.
+pub fn domain(text: &str) -> Result<String, String> {
+    words::domain(text).map_err(|wrong| format!("{}; {}", wrong.message, wrong.help))
 }
 
 /// Reads a whole directory: `switchboard.toml` and `companies/*.toml`. Other files are left alone, and so are those
-/// whose names begin with a dot, which editors make. A directory without companies is a configuration without companies.
+/// whose names begin with a dot, which editors make. A directory `companies` without files is a configuration without companies; there must
+/// be one, so that a directory that is just being replaced is not taken for the end of every company.
 ///
 /// # Errors
 /// Every problem at once.
 pub fn load(directory: &Path) -> Result<Config, Problems> {
+    load_noting(directory).0
+}
+
+/// As [`load`]; also the `password-file`s it read or tried to read.
+pub(crate) fn load_noting(directory: &Path) -> (Result<Config, Problems>, BTreeSet<PathBuf>) {
     let main = directory.join("switchboard.toml");
     let mut files = vec![File { role: Role::Machine, content: read_whole(&main), path: main }];
     let companies = directory.join("companies");
@@ -128,10 +166,17 @@ pub fn load(directory: &Path) -> Result<Config, Problems> {
                 }
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // Where there is no configuration at all, that is said already.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !holds_configuration(directory) => {}
         Err(error) => files.push(unlisted(error)),
     }
-    read_files(files, &read_whole)
+    let noted = RefCell::new(BTreeSet::new());
+    let read_file = |path: &Path| {
+        noted.borrow_mut().insert(path.to_owned());
+        read_whole(path)
+    };
+    let config = read_files(files, &read_file);
+    (config, noted.into_inner())
 }
 
 /// Reads a configuration from the texts of its files: `…/switchboard.toml` and `…/companies/*.toml`. Touches no disk: a `password-file`
@@ -226,7 +271,9 @@ fn read_files(mut files: Vec<File>, read_file: &dyn Fn(&Path) -> io::Result<Vec<
                 let help = match role {
                     Role::Machine => "a configuration directory holds switchboard.toml and companies/*.toml",
                     Role::Company => "make it a file that can be read, or take it away",
-                    Role::Listing => "it is the directory of the companies' files",
+                    Role::Listing => {
+                        "it is the directory of the companies' files; where there are none yet, make it and leave it empty"
+                    }
                 };
                 findings.unreadable(path.clone(), format!("`{}` cannot be read: {error}", path.display()), help);
                 let id = findings.add_source(path.clone(), String::new());
@@ -245,10 +292,11 @@ fn read_files(mut files: Vec<File>, read_file: &dyn Fn(&Path) -> io::Result<Vec<
         roots.push((text, root));
     }
     let config = assemble(&roots, read_file, &mut findings);
-    match (findings.into_problems(), config) {
-        (Some(problems), _) => Err(problems),
-        (None, Some(config)) => Ok(config),
-        (None, None) => unreachable!("switchboard.toml is among the files, if only as a problem"),
+    let problems = findings.into_problems();
+    match (problems.errors(), config) {
+        (0, Some(config)) => Ok(Config { warnings: problems, ..config }),
+        (0, None) => unreachable!("switchboard.toml is among the files, if only as a problem"),
+        (_, _) => Err(problems),
     }
 }
 
@@ -309,6 +357,14 @@ fn assemble(
     let machine = machine::read(root, text.path.parent().unwrap_or(Path::new("")), findings);
     let persons = persons::Persons::gather(of_role(Role::Company).map(|(_, root)| root));
     let mut read = Vec::new();
+    let none = of_role(Role::Company).chain(of_role(Role::Listing)).next().is_none();
+    if none && !findings.has_errors_in(text.id) {
+        findings.questionable(
+            text.path.parent().unwrap_or(Path::new("")).join("companies"),
+            "there are no companies: every call is refused and no phone can register".to_owned(),
+            "one file per company: companies/acme.toml",
+        );
+    }
     for (text, root) in of_role(Role::Company) {
         let stem = text.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         if let Err(wrong) = words::identifier(&stem, "company") {
@@ -327,6 +383,10 @@ fn assemble(
         read.push(company::read(&CompanyId::new(&stem), root, &around, findings));
     }
     let plan = std::sync::Arc::new(whole::plan(&machine, &read, findings));
+    for ((_, root), read) in of_role(Role::Company).zip(&read) {
+        warnings::of_company(root, &read.company, &plan, findings);
+    }
     let limits = read.into_iter().map(|read| (read.company.id, read.limits)).collect();
-    Some(Config { sip: machine.sip, control: machine.control, state: machine.state, plan, limits })
+    let warnings = Problems::default();
+    Some(Config { sip: machine.sip, control: machine.control, state: machine.state, plan, limits, warnings })
 }

@@ -23,7 +23,7 @@ impl Persons {
                 let text = |name: &str| user.value(name).and_then(|value| value.peek_text());
                 if let (Some(person), Some(email)) = (text("person"), text("email")) {
                     let named = persons.by_email.entry(email.to_lowercase()).or_default();
-                    named.entry(person.to_owned()).or_insert_with(|| entry.at.clone());
+                    named.entry(canonical(person)).or_insert_with(|| entry.at.clone());
                 }
             }
         }
@@ -41,7 +41,7 @@ impl Persons {
                         "a word without spaces, the same for every user this person is: `person = \"asha\"`",
                     ));
                 }
-                Ok(PersonId::new(text))
+                Ok(PersonId::new(canonical(text)))
             });
             return person.unwrap_or_else(|| PersonId::new(id.to_string()));
         }
@@ -62,4 +62,9 @@ impl Persons {
         }
         named.keys().next().map_or_else(|| PersonId::new(&email), PersonId::new)
     }
+}
+
+/// A `person` that is an e-mail address is compared as addresses are, in any case; a name is as it is written.
+fn canonical(person: &str) -> String {
+    if person.contains('@') { person.to_lowercase() } else { person.to_owned() }
 }

@@ -10,9 +10,20 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+/// Whether a configuration with this problem can be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It cannot: it is refused whole.
+    Error,
+    /// It can, and probably does not do what was meant.
+    Warning,
+}
+
 /// One thing that is wrong, where it is, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// Whether it stands in the way.
+    pub severity: Severity,
     /// The file, as its path was given.
     pub file: PathBuf,
     /// Where in the file; `None` for a file that is missing or cannot be read.
@@ -55,21 +66,22 @@ pub struct Related {
     pub label: String,
 }
 
-/// Everything that is wrong with a configuration; never empty. Sorted by file, then by place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is wrong with a configuration: errors and warnings where it is refused, warnings alone (or nothing) where it is
+/// served. Sorted by file, then by place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     list: Vec<Problem>,
 }
 
 impl Problems {
-    /// Sorts them; `None` where there are none.
-    pub(super) fn from_list(mut list: Vec<Problem>) -> Option<Problems> {
+    /// Sorts them.
+    pub(super) fn from_list(mut list: Vec<Problem>) -> Problems {
         list.sort_by(|a, b| {
             let place = |problem: &Problem| problem.place.as_ref().map(|place| (place.line, place.column));
             (&a.file, place(a), &a.key, &a.message).cmp(&(&b.file, place(b), &b.key, &b.message))
         });
         list.dedup();
-        (!list.is_empty()).then_some(Problems { list })
+        Problems { list }
     }
 
     /// For people: file, line, the offending text underlined, and what would be right.
@@ -84,9 +96,34 @@ impl Problems {
         text
     }
 
-    /// How many.
+    /// How many, errors and warnings.
     pub fn count(&self) -> usize {
         self.list.len()
+    }
+
+    /// How many stand in the way.
+    pub fn errors(&self) -> usize {
+        self.list.iter().filter(|problem| problem.severity == Severity::Error).count()
+    }
+
+    /// How many do not.
+    pub fn warnings(&self) -> usize {
+        self.count() - self.errors()
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many, in words: `2 problems and 1 warning`, `no problem`.
+    pub fn summary(&self) -> String {
+        let (errors, warnings) = (self.errors(), self.warnings());
+        let errors_words = if errors == 0 { "no problem".to_owned() } else { counted(errors, "problem", "problems") };
+        match warnings {
+            0 => errors_words,
+            warnings => format!("{errors_words} and {}", counted(warnings, "warning", "warnings")),
+        }
     }
 
     /// Each of them, sorted by file and place.
@@ -105,29 +142,57 @@ impl<'a> IntoIterator for &'a Problems {
 }
 
 impl Serialize for Problems {
-    /// A list of `{file, line, column, key, message, help}`; `line`, `column` and `help` are null where there is none.
+    /// A list of `{severity, file, line, column, key, message, help, related}`, as [`Problem`] has it.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(&self.list)
     }
 }
 
 impl Serialize for Problem {
-    /// `{file, line, column, key, message, help}`
+    /// `{severity, file, line, column, key, message, help, related: [{file, line, column, label}]}`; `severity` is `error` or `warning`;
+    /// `line`, `column` and `help` are null where there is none.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Problem", 6)?;
+        let mut object = serializer.serialize_struct("Problem", 8)?;
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        object.serialize_field("severity", severity)?;
         object.serialize_field("file", &self.file.to_string_lossy())?;
         object.serialize_field("line", &self.place.as_ref().map(|place| place.line))?;
         object.serialize_field("column", &self.place.as_ref().map(|place| place.column))?;
         object.serialize_field("key", &self.key)?;
         object.serialize_field("message", &self.message)?;
         object.serialize_field("help", &self.help)?;
+        object.serialize_field("related", &self.related)?;
         object.end()
     }
 }
 
+impl Serialize for Related {
+    /// `{file, line, column, label}`
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Related", 4)?;
+        object.serialize_field("file", &self.file.to_string_lossy())?;
+        object.serialize_field("line", &self.place.line)?;
+        object.serialize_field("column", &self.place.column)?;
+        object.serialize_field("label", &self.label)?;
+        object.end()
+    }
+}
+
+/// `1 problem`, `2 problems`.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 fn group(problem: &Problem) -> Group<'_> {
     let path = printable(&problem.file.to_string_lossy());
-    let title = Level::ERROR.primary_title(printable(&problem.message));
+    let level = match problem.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(printable(&problem.message));
     let mut group = match (&problem.place, problem.key.is_empty()) {
         (_, true) => Group::with_title(title),
         (_, false) => Group::with_title(title.id(printable(&problem.key))),

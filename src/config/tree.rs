@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::problem::{Problem, Problems, Related};
+use super::problem::{Problem, Problems, Related, Severity};
 use super::source::{FileId, Source, is_secret_key};
 use super::suggest::one_of;
 
@@ -38,6 +38,7 @@ impl Wrong {
 
 /// A problem in the making.
 pub(super) struct Finding {
+    severity: Severity,
     at: At,
     message: String,
     label: Option<String>,
@@ -51,6 +52,7 @@ impl Finding {
     /// A problem at that place.
     pub(super) fn new(at: &At, message: impl Into<String>) -> Finding {
         Finding {
+            severity: Severity::Error,
             at: at.clone(),
             message: message.into(),
             label: None,
@@ -59,6 +61,11 @@ impl Finding {
             needs: Vec::new(),
             of_syntax: false,
         }
+    }
+
+    /// Something at that place that is served, and probably not what was meant.
+    pub(super) fn warning(at: &At, message: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Warning, ..Finding::new(at, message) }
     }
 
     /// The text is no TOML there.
@@ -110,7 +117,17 @@ impl Findings {
 
     /// Reports a file that could not be read at all.
     pub(super) fn unreadable(&mut self, path: PathBuf, message: String, help: &str) {
+        self.of_file(Severity::Error, path, message, help);
+    }
+
+    /// Warns of a file or directory as a whole.
+    pub(super) fn questionable(&mut self, path: PathBuf, message: String, help: &str) {
+        self.of_file(Severity::Warning, path, message, help);
+    }
+
+    fn of_file(&mut self, severity: Severity, path: PathBuf, message: String, help: &str) {
         self.files.push(Problem {
+            severity,
             file: path,
             place: None,
             key: String::new(),
@@ -150,8 +167,14 @@ impl Findings {
         }
     }
 
-    /// Everything that was found, without what only echoes a fault of syntax; `None` where there is nothing.
-    pub(super) fn into_problems(self) -> Option<Problems> {
+    /// Whether there is an error in that file: then what it leaves out, or leaves unused, says nothing.
+    pub(super) fn has_errors_in(&self, file: FileId) -> bool {
+        let broken = self.sources.get(file.0).is_none_or(|source| source.broken);
+        broken || self.findings.iter().any(|finding| finding.at.file == file && finding.severity == Severity::Error)
+    }
+
+    /// Everything that was found, without what only echoes a fault of syntax.
+    pub(super) fn into_problems(self) -> Problems {
         let mut list = self.files;
         for finding in self.findings {
             let Some(source) = self.sources.get(finding.at.file.0) else { continue };
@@ -171,6 +194,7 @@ impl Findings {
                 })
                 .collect();
             list.push(Problem {
+                severity: finding.severity,
                 file: source.path.clone(),
                 place: Some(source.place(&finding.at.span)),
                 key: finding.at.key,
@@ -346,6 +370,14 @@ impl<'t> Value<'t> {
         match self.value {
             DeValue::Array(array) => Some(self.elements(array)),
             _ => self.mistyped("a list in brackets", findings),
+        }
+    }
+
+    /// What is in the list, if it is one: for looking again at what was read already.
+    pub(super) fn peek_list(&self) -> Vec<Value<'t>> {
+        match self.value {
+            DeValue::Array(array) => self.elements(array),
+            _ => Vec::new(),
         }
     }
 

@@ -31,6 +31,8 @@ impl Bounds {
     pub(super) const PAUSE: Bounds = Bounds { least: 0, most: 4 * HOUR };
     /// A whole call.
     pub(super) const CALL: Bounds = Bounds { least: 1, most: 7 * DAY };
+    /// The shortest a registration may be asked for.
+    pub(super) const SHORTEST_REGISTRATION: Bounds = Bounds { least: 1, most: HOUR };
     /// A registration.
     pub(super) const REGISTRATION: Bounds = Bounds { least: 1, most: 7 * DAY };
     /// What sticky remembers.
@@ -161,6 +163,18 @@ pub(super) fn host_name(text: &str) -> Result<String, Wrong> {
         format!("`{text}` is not a domain"),
         "letters, digits and `-`, in parts joined by dots, like \"acme.example\"",
     ))
+}
+
+/// A company's SIP domain, in lower case: a name, never an address.
+pub(super) fn domain(text: &str) -> Result<String, Wrong> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if IpAddr::from_str(bare).is_ok() || (text.contains('.') && looks_like_address(text)) {
+        return Err(Wrong::new(
+            format!("`{text}` is an address, not a domain: phones could never register"),
+            "a name of the company's own, which need not be in the DNS, like \"acme.example\": companies are told apart by it, and an address is every company's",
+        ));
+    }
+    host_name(text)
 }
 
 /// A name or an address; an IPv6 address may stand in brackets. The brackets are taken off.

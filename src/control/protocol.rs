@@ -170,7 +170,11 @@ mod tests {
         let status = Status { calls: 3, ..Status::default() };
         let report = Report {
             listening: vec!["udp:127.0.0.1:5060".into()],
-            last_reload: Some(ReloadOutcome::Adopted { at: 5, changes: "no change".into() }),
+            last_reload: Some(ReloadOutcome::Adopted {
+                at: 5,
+                changes: "no change".into(),
+                warnings: Default::default(),
+            }),
             ..Report::default()
         };
         let line = Answer::Status(Box::new(status.clone()), Box::new(report.clone())).to_line();
@@ -180,7 +184,7 @@ mod tests {
         }
         let line = Answer::Engine(Reply::Done("221@acme takes no calls".into())).to_line();
         assert!(matches!(Answer::from_line(&line).unwrap(), Answer::Engine(Reply::Done(text)) if text.contains("221")));
-        let outcome = ReloadOutcome::Adopted { at: 5, changes: "+1 user".into() };
+        let outcome = ReloadOutcome::Adopted { at: 5, changes: "+1 user".into(), warnings: Default::default() };
         let line = Answer::Reloaded(outcome.clone()).to_line();
         assert!(matches!(Answer::from_line(&line).unwrap(), Answer::Reloaded(read) if read == outcome));
     }

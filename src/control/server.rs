@@ -234,9 +234,11 @@ mod tests {
     impl Answers for Fake {
         async fn answer(&self, request: Request) -> Option<Answer> {
             match request {
-                Request::Reload => {
-                    Some(Answer::Reloaded(ReloadOutcome::Adopted { at: 1, changes: "no change".into() }))
-                }
+                Request::Reload => Some(Answer::Reloaded(ReloadOutcome::Adopted {
+                    at: 1,
+                    changes: "no change".into(),
+                    warnings: Default::default(),
+                })),
                 Request::Engine(Command::Pause { user }) => {
                     Some(Answer::Engine(Reply::Done(format!("{user} is paused"))))
                 }

@@ -47,8 +47,8 @@ pub struct Change {
 /// Why the sockets of a configuration cannot be had.
 #[derive(Debug)]
 pub enum ListenError {
-    /// One cannot be bound.
-    Bind(BindError),
+    /// These cannot be bound; at least one.
+    Bind(Vec<BindError>),
     /// `listen` is empty.
     NothingToListenOn,
     /// 65,536 sockets were opened in the life of this daemon.
@@ -58,7 +58,10 @@ pub enum ListenError {
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ListenError::Bind(error) => error.fmt(f),
+            ListenError::Bind(errors) => {
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                f.write_str(&lines.join("\n"))
+            }
             ListenError::NothingToListenOn => f.write_str("[sip] listen is empty; give at least \"udp:0.0.0.0:5060\""),
             ListenError::OutOfNumbers => {
                 f.write_str("too many listening addresses were changed in the life of this daemon; restart it")
@@ -73,13 +76,13 @@ impl Listeners {
     /// Opens what `sip` asks for and is not open yet. Dropping the [`Change`] undoes it.
     ///
     /// # Errors
-    /// The first address that cannot be had; what is open stays.
+    /// Every address that cannot be had; what is open stays.
     pub fn change_to(&self, sip: &Sip) -> Result<Change, ListenError> {
         if sip.listen.is_empty() {
             return Err(ListenError::NothingToListenOn);
         }
         let mut after = Listeners { open: BTreeMap::new(), next: self.next };
-        let (mut listeners, mut added) = (Vec::new(), Vec::new());
+        let (mut listeners, mut added, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for &address in &sip.listen {
             if after.open.contains_key(&address) {
                 continue;
@@ -87,13 +90,22 @@ impl Listeners {
             let open = match self.open.get(&address) {
                 Some(open) => open.clone(),
                 None => {
-                    let open = after.bind(address)?;
+                    let open = match after.bind(address)? {
+                        Ok(open) => open,
+                        Err(error) => {
+                            failed.push(error);
+                            continue;
+                        }
+                    };
                     added.push((open.id, Arc::clone(&open.socket)));
                     open
                 }
             };
             listeners.push(describe(&open, sip.advertise.as_deref()));
             after.open.insert(address, open);
+        }
+        if !failed.is_empty() {
+            return Err(ListenError::Bind(failed));
         }
         let gone = self.open.iter().filter(|(address, _)| !after.open.contains_key(*address));
         let removed = gone.map(|(_, open)| open.id).collect();
@@ -110,12 +122,19 @@ impl Listeners {
         self.open.values().map(|open| open.bound).collect()
     }
 
-    fn bind(&mut self, address: SocketAddr) -> Result<Open, ListenError> {
+    /// The inner error is this address's alone: the others can be tried still.
+    fn bind(&mut self, address: SocketAddr) -> Result<Result<Open, BindError>, ListenError> {
         let id = ListenerId(u16::try_from(self.next).map_err(|_| ListenError::OutOfNumbers)?);
-        let socket = udp::bind(address).map_err(ListenError::Bind)?;
-        let bound = socket.local_addr().map_err(|cause| ListenError::Bind(BindError { address, cause }))?;
+        let bound = udp::bind(address).and_then(|socket| match socket.local_addr() {
+            Ok(bound) => Ok((socket, bound)),
+            Err(cause) => Err(BindError { address, cause }),
+        });
+        let (socket, bound) = match bound {
+            Ok(both) => both,
+            Err(error) => return Ok(Err(error)),
+        };
         self.next += 1;
-        Ok(Open { id, bound, socket: Arc::new(socket) })
+        Ok(Ok(Open { id, bound, socket: Arc::new(socket) }))
     }
 }
 
@@ -226,6 +245,16 @@ mod tests {
         assert!(error.contains(&taken_address.to_string()), "{error}");
         assert_eq!(listeners.addresses(), [first]);
         assert!(UdpSocket::bind(fresh).is_ok(), "what was bound for the change is free again");
+    }
+
+    #[test]
+    fn every_address_that_cannot_be_had_is_named_at_once() {
+        let taken = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let addresses = taken.each_ref().map(|socket| socket.local_addr().unwrap());
+        let error = Listeners::default().change_to(&sip(&[addresses[0], free(), addresses[1]], None)).unwrap_err();
+        let text = error.to_string();
+        assert!(addresses.iter().all(|address| text.contains(&address.to_string())), "{text}");
+        assert_eq!(text.lines().count(), 2, "{text}");
     }
 
     #[test]

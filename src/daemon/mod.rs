@@ -25,7 +25,7 @@ pub use clock::{Clock, wall};
 pub use listeners::{Change, ListenError, Listeners, Numbered};
 pub use log::{LogFormat, LogSettings};
 pub use notify_systemd::Announce;
-pub use reload::ReloadOutcome;
+pub use reload::{ReloadOutcome, Warnings};
 pub use run::{RunError, RunSettings, run};
 pub use start::{Client, ControlSocket, Daemon, Gone, Handle, Report, StartError, Watching};
 pub use udp::BindError;

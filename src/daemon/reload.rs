@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::listeners::ListenError;
-use crate::config::Problems;
+use crate::config::{Problems, counted};
 
 /// What came of a reload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,18 +15,55 @@ pub enum ReloadOutcome {
         at: i64,
         /// In words: `+2 users, −1 number, sales: ring 25s → 20s`.
         changes: String,
+        /// What can be served and is probably not meant.
+        #[serde(default)]
+        warnings: Warnings,
     },
     /// The old version serves on.
     Refused {
         /// Milliseconds since 1970.
         at: i64,
-        /// How many problems there are.
+        /// How many problems stand in the way.
         count: usize,
         /// All of them, for people, without colour.
         text: String,
-        /// All of them, for programs: a list of `{file, line, column, key, message, help}`; empty where the files are not to blame.
+        /// All of them, for programs: a list as `switchboard check --json` prints it; empty where the files are not to blame.
         problems: serde_json::Value,
     },
+}
+
+/// The warnings of a configuration that serves.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Warnings {
+    /// How many.
+    pub count: usize,
+    /// All of them, for people, without colour.
+    pub text: String,
+    /// All of them, for programs: a list as `switchboard check --json` prints it; null where there are none.
+    pub problems: serde_json::Value,
+}
+
+impl Warnings {
+    /// Those of a configuration that was loaded.
+    pub(super) fn of(problems: &Problems) -> Warnings {
+        if problems.is_empty() {
+            return Warnings::default();
+        }
+        Warnings {
+            count: problems.warnings(),
+            text: problems.render(false),
+            problems: serde_json::to_value(problems).unwrap_or_default(),
+        }
+    }
+
+    /// The log's lines, if there are any.
+    pub(super) fn log(&self) {
+        if self.count > 0 {
+            let warnings = counted(self.count, "warning", "warnings");
+            tracing::warn!("the configuration has {warnings}:\n{}", self.text);
+        }
+    }
 }
 
 impl ReloadOutcome {
@@ -34,7 +71,7 @@ impl ReloadOutcome {
     pub(super) fn problems(at: i64, problems: &Problems) -> ReloadOutcome {
         ReloadOutcome::Refused {
             at,
-            count: problems.count(),
+            count: problems.errors(),
             text: problems.render(false),
             problems: serde_json::to_value(problems).unwrap_or_default(),
         }
@@ -68,9 +105,13 @@ impl ReloadOutcome {
     /// The log's line or lines.
     pub(super) fn log(&self) {
         match self {
-            ReloadOutcome::Adopted { changes, .. } => tracing::info!("configuration adopted: {changes}"),
+            ReloadOutcome::Adopted { changes, warnings, .. } => {
+                tracing::info!("configuration adopted: {changes}");
+                warnings.log();
+            }
             ReloadOutcome::Refused { count, text, .. } => {
-                tracing::error!("configuration refused, the old one serves on ({count} problems):\n{text}");
+                let problems = counted(*count, "problem", "problems");
+                tracing::error!("configuration refused, the old one serves on ({problems}):\n{text}");
             }
         }
     }
@@ -83,7 +124,7 @@ mod tests {
     #[test]
     fn outcomes_travel_as_json() {
         let refused = ReloadOutcome::failed(1_700_000_000_000, "the address is in use".into());
-        let adopted = ReloadOutcome::Adopted { at: 7, changes: "+2 users".into() };
+        let adopted = ReloadOutcome::Adopted { at: 7, changes: "+2 users".into(), warnings: Warnings::default() };
         for outcome in [refused, adopted] {
             let line = serde_json::to_string(&outcome).unwrap();
             assert_eq!(serde_json::from_str::<ReloadOutcome>(&line).unwrap(), outcome, "{line}");
@@ -94,7 +135,7 @@ mod tests {
     fn a_refusal_for_sockets_names_the_address_and_no_file() {
         let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = ListenError::Bind(super::super::udp::bind(address).unwrap_err());
+        let error = ListenError::Bind(vec![super::super::udp::bind(address).unwrap_err()]);
         let outcome = ReloadOutcome::no_socket(3, &error);
         let ReloadOutcome::Refused { count: 1, text, problems, at: 3 } = &outcome else { panic!("{outcome:?}") };
         assert!(text.contains(&address.to_string()), "{text}");

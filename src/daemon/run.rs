@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::log::{self, LogSettings};
 use super::notify_systemd::Announce;
+use super::reload::Warnings;
 use super::start::{Client, ControlSocket, Daemon, StartError, Watching};
 use crate::engine::{Command, Reply};
 
@@ -64,6 +65,7 @@ pub fn run(settings: RunSettings) -> Result<(), RunError> {
     let announce = Announce::ToSystemd;
     let daemon = Daemon::from_directory(settings.directory.clone()).map_err(RunError::Start)?;
     let socket = daemon.config().control.socket.clone();
+    Warnings::of(&daemon.config().warnings).log();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Signals)?;
     // Signals are ours before the daemon is ready: a SIGTERM that comes early is not lost.
     let mut signals = runtime.block_on(async { Signals::open() }).map_err(RunError::Signals)?;

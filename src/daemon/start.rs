@@ -1,5 +1,6 @@
 //! Starting a daemon inside this process, and holding it: what `run`, the demonstration and tests do.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ pub enum Watching {
 pub struct Daemon {
     directory: Option<PathBuf>,
     config: Arc<Config>,
+    /// The `password-file`s it was made of.
+    password_files: BTreeSet<PathBuf>,
     control: ControlSocket,
     watching: Watching,
     announce: Announce,
@@ -84,8 +87,9 @@ impl Daemon {
     /// Every problem in it.
     pub fn from_directory(directory: impl Into<PathBuf>) -> Result<Daemon, StartError> {
         let directory = directory.into();
-        let config = config::load(&directory).map_err(StartError::Configuration)?;
-        Ok(Daemon { directory: Some(directory), ..Daemon::from_config(config) })
+        let (config, password_files) = config::load_noting(&directory);
+        let config = config.map_err(StartError::Configuration)?;
+        Ok(Daemon { directory: Some(directory), password_files, ..Daemon::from_config(config) })
     }
 
     /// Serves this configuration. There are no files to reload; [`Handle::adopt`] gives it another.
@@ -93,6 +97,7 @@ impl Daemon {
         Daemon {
             directory: None,
             config: config.into(),
+            password_files: BTreeSet::new(),
             control: ControlSocket::Absent,
             watching: Watching::Nothing,
             announce: Announce::ToNobody,
@@ -127,7 +132,7 @@ impl Daemon {
     /// # Errors
     /// What stands in the way; nothing is left behind.
     pub fn start(self) -> Result<Handle, StartError> {
-        let Daemon { directory, config, control, watching, announce } = self;
+        let Daemon { directory, config, password_files, control, watching, announce } = self;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)
             .map_err(|error| StartError::System(format!("the system gives no randomness: {error}")))?;
@@ -173,6 +178,7 @@ impl Daemon {
         let charge = Charge {
             directory,
             config,
+            password_files,
             listeners,
             addresses: Arc::clone(&addresses),
             order,

@@ -1,7 +1,7 @@
 //! The thread that does what may take long: loading and watching the configuration, looking up trunks, serving the control
 //! socket. What it finds reaches the engine as orders.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,11 +13,11 @@ use super::counters::Counters;
 use super::engine_loop::{Adoption, Order};
 use super::listeners::Listeners;
 use super::notify_systemd::Announce;
-use super::reload::ReloadOutcome;
+use super::reload::{ReloadOutcome, Warnings};
 use super::start::{Client, Report, Watching};
-use super::trunks::Lookups;
+use super::trunks::{Found, Known, Lookups};
 use super::watch::Watch;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Problems, counted};
 use crate::control;
 use crate::id::TrunkId;
 use crate::time::WallTime;
@@ -39,6 +39,8 @@ pub(super) enum Ask {
 pub(super) struct Charge {
     pub(super) directory: Option<PathBuf>,
     pub(super) config: Arc<Config>,
+    /// The `password-file`s it was made of.
+    pub(super) password_files: BTreeSet<PathBuf>,
     pub(super) listeners: Listeners,
     pub(super) addresses: Arc<Mutex<Vec<SocketAddr>>>,
     pub(super) order: mpsc::Sender<Order>,
@@ -65,6 +67,7 @@ async fn supervise(charge: Charge) {
     let Charge {
         directory,
         config,
+        password_files,
         listeners,
         addresses,
         order,
@@ -78,8 +81,14 @@ async fn supervise(charge: Charge) {
     } = charge;
     let changed = Arc::new(Notify::new());
     let watch = match (watching, &directory) {
-        (Watching::Files, Some(directory)) => match Watch::start(directory, Arc::clone(&changed)) {
-            Ok(watch) => Some(watch),
+        (Watching::Files, Some(directory)) => match Watch::start(directory, &password_files, Arc::clone(&changed)) {
+            Ok(watch) => {
+                // What was changed since it was loaded, nobody saw.
+                if config::load(directory).ok().as_ref() != Some(&*config) {
+                    changed.notify_one();
+                }
+                Some(watch)
+            }
             Err(error) => {
                 tracing::warn!("{error}");
                 None
@@ -103,7 +112,7 @@ async fn supervise(charge: Charge) {
         started_at,
         watch,
         lookups,
-        proxies: BTreeMap::new(),
+        proxies: Known::default(),
         last_reload: None,
         last_refusal: None,
     };
@@ -124,7 +133,7 @@ async fn supervise(charge: Charge) {
                 Some(Ask::Stop) | None => break,
             },
             () = changed.notified() => drop(supervisor.reload(Because::FilesChanged).await),
-            Some((trunk, addresses)) = finds.recv() => supervisor.found(trunk, addresses).await,
+            Some(found) = finds.recv() => supervisor.found(found).await,
         }
     }
     if let Some(serving) = serving {
@@ -154,7 +163,7 @@ struct Supervisor {
     started_at: WallTime,
     watch: Option<Watch>,
     lookups: Lookups,
-    proxies: BTreeMap<TrunkId, Vec<SocketAddr>>,
+    proxies: Known,
     last_reload: Option<ReloadOutcome>,
     /// The refusal last logged, so that a file being edited does not fill the log.
     last_refusal: Option<String>,
@@ -168,17 +177,15 @@ impl Supervisor {
             None => ReloadOutcome::failed(now(), "this daemon was not started from a directory".into()),
             Some(directory) => {
                 self.announce.reloading();
-                let outcome = match load(&directory) {
-                    Ok(config) => self.adopt(config).await,
-                    Err(outcome) => outcome,
+                let outcome = match self.load(&directory) {
+                    Ok(config) => self.adopt(Arc::new(config)).await,
+                    Err(problems) => ReloadOutcome::problems(now(), &problems),
                 };
-                if let Some(watch) = &mut self.watch {
-                    watch.renew();
-                }
                 self.announce.ready(&match &outcome {
                     ReloadOutcome::Adopted { .. } => "serving".to_owned(),
                     ReloadOutcome::Refused { count, .. } => {
-                        format!("serving; the last change of the configuration was refused: {count} problems")
+                        let problems = counted(*count, "problem", "problems");
+                        format!("serving; the last change of the configuration was refused: {problems}")
                     }
                 });
                 outcome
@@ -186,6 +193,17 @@ impl Supervisor {
         };
         self.keep(&outcome, because);
         outcome
+    }
+
+    /// Loads the directory. It is watched from before that, so that what changes meanwhile is loaded next.
+    fn load(&mut self, directory: &Path) -> Result<Config, Problems> {
+        if let Some(watch) = &mut self.watch {
+            watch.renew();
+        }
+        let (config, password_files) = config::load_noting(directory);
+        let fresh = self.watch.as_mut().is_some_and(|watch| watch.follow(&password_files));
+        // A password file that was not watched may have changed between the reading and the watching.
+        if fresh { config::load(directory) } else { config }
     }
 
     async fn adopt(&mut self, config: Arc<Config>) -> ReloadOutcome {
@@ -215,11 +233,14 @@ impl Supervisor {
         let changes = changes(&self.config, &config);
         self.lookups.follow(&config.plan);
         self.config = config;
-        self.proxies.retain(|trunk, _| self.config.plan.trunks.contains_key(trunk));
-        for (trunk, addresses) in self.proxies.clone() {
-            self.tell(trunk, addresses).await;
+        // No call goes to where the old proxy was while the new one is looked for.
+        for trunk in self.proxies.follow(&self.config.plan) {
+            self.tell(trunk, Vec::new()).await;
         }
-        ReloadOutcome::Adopted { at, changes }
+        for (trunk, addresses) in self.proxies.all() {
+            self.tell(trunk.clone(), addresses.clone()).await;
+        }
+        ReloadOutcome::Adopted { at, changes, warnings: Warnings::of(&self.config.warnings) }
     }
 
     fn keep(&mut self, outcome: &ReloadOutcome, because: Because) {
@@ -235,9 +256,11 @@ impl Supervisor {
         self.last_reload = Some(outcome.clone());
     }
 
-    async fn found(&mut self, trunk: TrunkId, addresses: Vec<SocketAddr>) {
-        self.proxies.insert(trunk.clone(), addresses.clone());
-        self.tell(trunk, addresses).await;
+    async fn found(&mut self, found: Found) {
+        let (trunk, addresses) = (found.trunk.clone(), found.addresses.clone());
+        if self.proxies.learn(&self.config.plan, found) {
+            self.tell(trunk, addresses).await;
+        }
     }
 
     async fn tell(&self, trunk: TrunkId, addresses: Vec<SocketAddr>) {
@@ -255,13 +278,6 @@ impl Supervisor {
             last_reload: self.last_reload.clone(),
             counters: self.counters.read(),
         }
-    }
-}
-
-fn load(directory: &Path) -> Result<Arc<Config>, ReloadOutcome> {
-    match config::load(directory) {
-        Ok(config) => Ok(Arc::new(config)),
-        Err(problems) => Err(ReloadOutcome::problems(wall().unix_millis(), &problems)),
     }
 }
 

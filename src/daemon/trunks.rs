@@ -22,8 +22,51 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// RFC 3261 §18.2.1: the port of SIP over UDP.
 const SIP_PORT: u16 = 5060;
 
-/// What a look-up found: the trunk and where its proxy is, best first.
-pub(super) type Found = (TrunkId, Vec<SocketAddr>);
+/// What a look-up found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) trunk: TrunkId,
+    /// The proxy that was looked up: by now the configuration may name another.
+    pub(super) proxy: Proxy,
+    /// Where it is, best first.
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+/// Where the proxies are that were found.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    addresses: BTreeMap<TrunkId, (Proxy, Vec<SocketAddr>)>,
+}
+
+impl Known {
+    /// Takes in what was found; `false` where this plan does not ask for it any more.
+    pub(super) fn learn(&mut self, plan: &Plan, found: Found) -> bool {
+        let wanted = proxy_of(plan, &found.trunk) == Some(&found.proxy);
+        if wanted {
+            self.addresses.insert(found.trunk, (found.proxy, found.addresses));
+        }
+        wanted
+    }
+
+    /// Goes over to another plan. What is known of a proxy that changed is forgotten; gives the trunks it was known of.
+    pub(super) fn follow(&mut self, plan: &Plan) -> Vec<TrunkId> {
+        let stale = |(trunk, (proxy, _)): (&TrunkId, &(Proxy, Vec<SocketAddr>))| {
+            (proxy_of(plan, trunk) != Some(proxy)).then(|| trunk.clone())
+        };
+        let forgotten: Vec<TrunkId> = self.addresses.iter().filter_map(stale).collect();
+        self.addresses.retain(|trunk, _| !forgotten.contains(trunk));
+        forgotten
+    }
+
+    /// Each trunk with its proxy's addresses.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&TrunkId, &Vec<SocketAddr>)> {
+        self.addresses.iter().map(|(trunk, (_, addresses))| (trunk, addresses))
+    }
+}
+
+fn proxy_of<'a>(plan: &'a Plan, trunk: &TrunkId) -> Option<&'a Proxy> {
+    plan.trunks.get(trunk)?.proxy.as_ref()
+}
 
 /// All look-ups that go on.
 #[derive(Debug)]
@@ -82,7 +125,8 @@ async fn look_up_for_ever(trunk: TrunkId, proxy: Proxy, found: mpsc::Sender<Foun
                 if last.as_ref() != Some(&addresses) {
                     tracing::info!(%trunk, "proxy {} is at {addresses:?}", proxy.host);
                     last = Some(addresses.clone());
-                    if found.send((trunk.clone(), addresses)).await.is_err() {
+                    let what = Found { trunk: trunk.clone(), proxy: proxy.clone(), addresses };
+                    if found.send(what).await.is_err() {
                         return;
                     }
                 }
@@ -217,6 +261,26 @@ mod tests {
             ("none", None),
         ]);
         assert_eq!(named_proxies(&plan).into_keys().collect::<Vec<_>>(), [TrunkId::new("name")]);
+    }
+
+    #[test]
+    fn a_proxy_that_changed_is_not_where_the_old_one_was() {
+        let at = |host: &'static str| plan(&[("t", Some((host, None))), ("stays", Some(("s.example.net", None)))]);
+        let found = |trunk: &str, host: &str, address: &str| Found {
+            trunk: TrunkId::new(trunk),
+            proxy: Proxy { host: host.into(), port: None },
+            addresses: vec![address.parse().unwrap()],
+        };
+        let (old, new) = (at("old.example.net"), at("new.example.net"));
+        let mut known = Known::default();
+        assert!(known.learn(&old, found("t", "old.example.net", "192.0.2.1:5060")));
+        assert!(known.learn(&old, found("stays", "s.example.net", "192.0.2.9:5060")));
+        assert_eq!(known.follow(&new), [TrunkId::new("t")]);
+        assert_eq!(known.all().map(|(trunk, _)| trunk.as_str()).collect::<Vec<_>>(), ["stays"]);
+        // A look-up that was on its way while the configuration changed.
+        assert!(!known.learn(&new, found("t", "old.example.net", "192.0.2.1:5060")));
+        assert!(known.learn(&new, found("t", "new.example.net", "192.0.2.2:5060")));
+        assert_eq!(known.follow(&plan(&[])).len(), 2, "trunks that are gone");
     }
 
     #[test]

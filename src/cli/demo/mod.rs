@@ -16,7 +16,7 @@ use tokio::net::UdpSocket;
 
 use super::explain::{self, Assumption, Premise};
 use super::outcome::{Failure, Outcome};
-use super::screen::{Palette, Screen, Tone};
+use super::screen::{Palette, Screen, Tone, terminal_width};
 use crate::daemon::{Client, Clock, Daemon, wall};
 use crate::engine::{Command, Question, Reply};
 use crate::peer::ladder::{Colour, Drawing, Glyphs};
@@ -30,11 +30,13 @@ pub(super) struct Arguments {
     /// Draw with ASCII characters only
     #[arg(long)]
     ascii: bool,
-    /// How wide to draw, in columns
-    #[arg(long, value_name = "COLUMNS", default_value_t = 120)]
-    width: usize,
+    /// How wide to draw, in columns [default: the terminal's, else 120]
+    #[arg(long, value_name = "COLUMNS")]
+    width: Option<usize>,
 }
 
+/// How wide to draw where there is no terminal.
+const WIDTH: usize = 120;
 /// How long the phones may take to register.
 const REGISTRATION: Duration = Duration::from_secs(5);
 
@@ -77,7 +79,8 @@ fn drawing(arguments: &Arguments, palette: Palette) -> Drawing {
         Palette::Colour => Colour::Always,
         Palette::Plain => Colour::Never,
     };
-    Drawing { width: arguments.width, glyphs, colour }
+    let width = arguments.width.or_else(terminal_width).unwrap_or(WIDTH);
+    Drawing { width, glyphs, colour }
 }
 
 struct Performance {

@@ -9,7 +9,7 @@ mod shape;
 use super::ask::{self, unexpected};
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
-use super::screen::{Screen, Tone};
+use super::screen::{Palette, Screen, Tone};
 use crate::config::{self, Config};
 use crate::daemon::Clock;
 use crate::engine::{self, Command, Question, Reply};
@@ -60,8 +60,9 @@ pub(super) fn run(place: &Place, arguments: Arguments, screen: &mut Screen) -> R
                 ask_files(&config, &question)?
             }
             Err(problems) => {
-                let text = problems.render(false);
-                return Err(Failure::no(format!("{} has problems:\n{}", directory.display(), text.trim_end())));
+                let text = problems.render(Palette::of_errors() == Palette::Colour);
+                let summary = problems.summary();
+                return Err(Failure::no(format!("{}: {summary}\n{}", directory.display(), text.trim_end())));
             }
         },
     };
