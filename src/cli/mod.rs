@@ -4,7 +4,6 @@
 mod ask;
 mod check;
 mod completions;
-mod count;
 mod demo;
 mod explain;
 mod listings;

@@ -1,7 +1,6 @@
 //! `switchboard reload`
 
 use super::ask::unexpected;
-use super::count::counted;
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
 use super::screen::{Screen, Tone};

@@ -1,7 +1,6 @@
 //! `switchboard status`
 
 use super::ask::unexpected;
-use super::count::counted;
 use super::local_time::{clock, length, local_zone};
 use super::outcome::{Failure, Outcome};
 use super::place::Place;

@@ -355,7 +355,11 @@ fn contact(uri: Option<&[u8]>) -> Bytes {
 }
 
 /// RFC 4028 §8.2: "the session expiration is the time of reception of the 2xx plus Session-Expires"; without that field
-/// there is none.
+/// there is none. §4: no session is shorter than 90 seconds, whatever a peer writes.
 fn session(now: Instant, response: &Response) -> Option<Instant> {
-    response.number(Name::SessionExpires).map(|seconds| now + Duration::from_secs(u64::from(seconds)))
+    let seconds = response.number(Name::SessionExpires)?.max(SHORTEST_SESSION);
+    Some(now + Duration::from_secs(u64::from(seconds)))
 }
+
+/// In seconds.
+const SHORTEST_SESSION: u32 = 90;
