@@ -11,7 +11,9 @@
 //! Whoever owns a claim lets it go; nobody else can. Wrap-up is owned by nobody any more and ends by the clock, or
 //! when the person makes a call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use smallvec::SmallVec;
 
 use crate::id::{CallRef, CompanyId, Map, PersonId, UserId};
 use crate::time::{Instant, Now, WallTime};
@@ -51,6 +53,8 @@ pub struct Claims {
     table: Map<PersonId, Claim>,
     /// Every wrap-up in the table, by its end.
     wrap_ups: BTreeSet<(Instant, PersonId)>,
+    /// Other names under which a call holds a person, since a reload said that somebody it holds is (also) them.
+    renamed: BTreeMap<(PersonId, CallRef), BTreeSet<PersonId>>,
 }
 
 impl Claim {
@@ -66,7 +70,7 @@ impl Claim {
 impl Claims {
     /// None held. `hashing` keys the table.
     pub fn new(hashing: ahash::RandomState) -> Claims {
-        Claims { table: Map::with_hasher(hashing), wrap_ups: BTreeSet::new() }
+        Claims { table: Map::with_hasher(hashing), wrap_ups: BTreeSet::new(), renamed: BTreeMap::new() }
     }
 
     /// Takes a free person's claim for ringing. (A person in wrap-up is not free but for a call of its own making: `dial`.)
@@ -99,21 +103,28 @@ impl Claims {
 
     /// The call's claim on the person is now for talking. Ignored where the call does not hold it, or talks already.
     pub fn answered(&mut self, now: Now, person: &PersonId, call: CallRef) {
-        if let Some(claim) = self.table.get_mut(person)
-            && claim.call == call
-            && claim.hold == Hold::Ringing
-        {
-            claim.hold = Hold::OnCall;
-            claim.since = now.wall;
+        for name in self.names(person, call) {
+            if let Some(claim) = self.table.get_mut(&name)
+                && claim.call == call
+                && claim.hold == Hold::Ringing
+            {
+                claim.hold = Hold::OnCall;
+                claim.since = now.wall;
+            }
         }
     }
 
     /// The call lets go of the person without wrap-up. Ignored where the call does not hold it (a call in whose
-    /// wrap-up the person is has let go already).
-    pub fn release(&mut self, person: &PersonId, call: CallRef) {
-        if self.is_held_by(person, call) {
-            self.table.remove(person);
+    /// wrap-up the person is has let go already). The names under which the person may be free now.
+    pub fn release(&mut self, person: &PersonId, call: CallRef) -> SmallVec<[PersonId; 1]> {
+        let names = self.names(person, call);
+        for name in &names {
+            if self.is_held_by(name, call) {
+                self.table.remove(name);
+            }
         }
+        self.renamed.remove(&(person.clone(), call));
+        names
     }
 
     /// Whether the call holds the person, ringing or talking.
@@ -122,18 +133,61 @@ impl Claims {
     }
 
     /// The call lets go of the person, who stays in wrap-up for that long (zero: is free at once).
-    /// Ignored where the call does not hold the person.
-    pub fn wrap_up(&mut self, now: Now, person: &PersonId, call: CallRef, length: std::time::Duration) {
-        if !self.is_held_by(person, call) {
-            return;
+    /// Ignored where the call does not hold the person. The names under which the person may be free now.
+    pub fn wrap_up(
+        &mut self,
+        now: Now,
+        person: &PersonId,
+        call: CallRef,
+        length: std::time::Duration,
+    ) -> SmallVec<[PersonId; 1]> {
+        let names = self.names(person, call);
+        for name in &names {
+            if !self.is_held_by(name, call) {
+                continue;
+            }
+            let Some(mut claim) = self.table.remove(name).filter(|_| !length.is_zero()) else { continue };
+            claim.hold = Hold::WrapUp { until: now.mono + length, until_wall: now.wall + length };
+            claim.since = now.wall;
+            self.put(name, claim);
         }
-        let Some(mut claim) = self.table.remove(person) else { return };
-        if length.is_zero() {
-            return;
+        self.renamed.remove(&(person.clone(), call));
+        names
+    }
+
+    /// A reload may say that a user is another person than before (R-9: claims are kept). Whoever is held is then held
+    /// under the new name too, as long as under the old one. A person held by two calls already stays with the one that
+    /// has the name.
+    pub fn rename(&mut self, person_of: impl Fn(&UserId) -> Option<PersonId>) {
+        let claims: Vec<(PersonId, Claim)> =
+            self.all().into_iter().map(|(person, claim)| (person.clone(), claim.clone())).collect();
+        for (person, claim) in claims {
+            let Some(name) = person_of(&claim.user).filter(|name| *name != person) else { continue };
+            if self.table.contains_key(&name) {
+                continue;
+            }
+            if claim.is_held() {
+                // The engine lets go under the name it took the claim by.
+                let taken_as = self
+                    .renamed
+                    .iter()
+                    .find(|((_, call), names)| *call == claim.call && names.contains(&person))
+                    .map_or_else(|| person.clone(), |((taken_as, _), _)| taken_as.clone());
+                self.renamed.entry((taken_as, claim.call)).or_default().insert(name.clone());
+            }
+            self.put(&name, claim);
         }
-        claim.hold = Hold::WrapUp { until: now.mono + length, until_wall: now.wall + length };
-        claim.since = now.wall;
-        self.put(person, claim);
+    }
+
+    /// The name a claim was taken by, and all it has been given since.
+    fn names(&self, person: &PersonId, call: CallRef) -> SmallVec<[PersonId; 1]> {
+        let mut names: SmallVec<[PersonId; 1]> = std::iter::once(person.clone()).collect();
+        if !self.renamed.is_empty()
+            && let Some(others) = self.renamed.get(&(person.clone(), call))
+        {
+            names.extend(others.iter().cloned());
+        }
+        names
     }
 
     /// The claim on a person, if there is one (perhaps a wrap-up that is over: see [`Claim::stands`]).
@@ -297,7 +351,7 @@ mod tests {
         #[test]
         fn a_claim_has_one_owner_and_none_is_left(steps in proptest::collection::vec((0u8..5, 0u8..3, 0u64..4, 0u64..6), 0..80)) {
             let mut claims = claims();
-            let mut owners: std::collections::BTreeMap<PersonId, CallRef> = Default::default();
+            let mut owners: BTreeMap<PersonId, CallRef> = Default::default();
             let mut now = second(0);
             for (step, person, call, seconds) in steps {
                 now = now + Duration::from_secs(seconds);

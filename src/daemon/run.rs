@@ -159,3 +159,25 @@ async fn drain(client: &Client) -> Option<usize> {
         Ok(_) | Err(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value of the unit in seconds, written as `NAME=…s`.
+    fn unit_seconds(name: &str) -> Duration {
+        let unit = include_str!("../../systemd/switchboard.service");
+        let values: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect();
+        let [value] = values.as_slice() else { panic!("{name} stands {} times in the unit", values.len()) };
+        let seconds = value.strip_suffix('s').and_then(|number| number.parse().ok());
+        Duration::from_secs(seconds.unwrap_or_else(|| panic!("{name}={value} is not in seconds")))
+    }
+
+    #[test]
+    fn systemd_waits_longer_than_calls_are_kept() {
+        // Not much longer: what is stuck after the drain has nothing left to lose.
+        let margin =
+            unit_seconds("TimeoutStopSec").checked_sub(DRAIN_LIMIT).expect("systemd must not kill what drains");
+        assert!((Duration::from_secs(5)..=Duration::from_secs(60)).contains(&margin), "{margin:?}");
+    }
+}

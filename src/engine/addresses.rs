@@ -14,6 +14,9 @@ enum Own {
     Name(String, u16),
 }
 
+/// How many names are kept, the latest first.
+const REMEMBERED: usize = 64;
+
 /// All our sockets.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
@@ -23,21 +26,25 @@ pub(super) struct Addresses {
 
 impl Addresses {
     pub(super) fn new(listeners: Vec<Listener>) -> Addresses {
+        let mut addresses = Addresses { listeners: Vec::new(), own: Vec::new() };
+        addresses.replace(listeners);
+        addresses
+    }
+
+    /// Other sockets from now on. What the old ones said of us still means us: calls in progress carry it.
+    pub(super) fn replace(&mut self, listeners: Vec<Listener>) {
         let mut own = Vec::new();
         for listener in &listeners {
             own.push(Own::Address(listener.address));
-            let advertised = match listener.advertised.parse::<SocketAddr>() {
-                Ok(address) => Own::Address(address),
-                Err(_) => match listener.advertised.rsplit_once(':') {
-                    Some((host, port)) => Own::Name(host.to_ascii_lowercase(), port.parse().unwrap_or(5060)),
-                    None => Own::Name(listener.advertised.to_ascii_lowercase(), 5060),
-                },
-            };
-            if !own.contains(&advertised) {
-                own.push(advertised);
+            own.push(advertised(&listener.advertised));
+        }
+        own.extend(std::mem::take(&mut self.own));
+        for name in own {
+            if !self.own.contains(&name) && self.own.len() < REMEMBERED {
+                self.own.push(name);
             }
         }
-        Addresses { listeners, own }
+        self.listeners = listeners;
     }
 
     pub(super) fn listener(&self, id: ListenerId) -> Option<&Listener> {
@@ -82,5 +89,16 @@ impl Addresses {
             }
             (Own::Address(_), Host::Name(_)) | (Own::Name(..), Host::V4(_) | Host::V6(_)) => false,
         })
+    }
+}
+
+/// What `192.0.2.1:5060` or `sip.example.com:5060` names.
+fn advertised(text: &str) -> Own {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Own::Address(address);
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) => Own::Name(host.to_ascii_lowercase(), port.parse().unwrap_or(5060)),
+        None => Own::Name(text.to_ascii_lowercase(), 5060),
     }
 }

@@ -1,7 +1,6 @@
 //! Calls from the callees' side: an offer becomes branches, their responses go to the caller or to the hunt, and the claim is
 //! let go when the last branch and dialog of its offer are over. RFC 3261 §16.6 – §16.10.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,139 +8,111 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::Engine;
-use super::call::{Fork, Offer, Peer, Standing};
+use super::call::{CallDialog, Fork, Leg, Offer, Peer, Standing};
+use super::dialogs::call_of;
 use super::event::Event;
 use super::transactions::{ClientFailure, ClientId, ClientKind, ClientOwner, Reception};
 use crate::flow::{Flow, ListenerId};
-use crate::id::{CallRef, OfferId, TrunkId};
-use crate::proxy::{self, Branch, DialogKey, Forward, Phase, Strip, fork_shares};
+use crate::id::{CallRef, OfferId};
+use crate::proxy::{self, Branch, DialogKey, Forward, Strip};
 use crate::routing::{OfferEnd, Target, Unreachable, World};
-use crate::sip::{self, Method, Name, Parsed, Request, Response};
+use crate::sip::{self, Method, Parsed, Request, Response};
 use crate::time::Now;
 
 /// RFC 3261 §16.6 item 11: Timer C "MUST be larger than 3 minutes".
-const TIMER_C: Duration = Duration::from_secs(181);
+pub(super) const TIMER_C: Duration = Duration::from_secs(181);
+
+/// How much longer than an offer Timer C is at least.
+const MARGIN: Duration = Duration::from_secs(5);
 
 ///
 const ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
 
-/// One copy to be made.
-struct Leg {
-    uri: Bytes,
-    addresses: SmallVec<[SocketAddr; 2]>,
-    local: Option<ListenerId>,
-    path: Vec<Bytes>,
-    peer: Peer,
-}
-
-impl Leg {
-    /// The Max-Breadth it is to have. A phone forks nothing; whoever stands in between may.
-    fn breadth(&self) -> u32 {
-        match self.peer {
-            Peer::Phone { .. } if self.path.is_empty() => 1,
-            Peer::Phone { .. } | Peer::Trunk(_) => 8,
-        }
-    }
-}
-
 impl Engine {
-    pub(super) fn begin_offer(&mut self, now: Now, id: CallRef, offer: OfferId, target: Target) {
-        let mut legs: Vec<Leg> = Vec::new();
-        let mut trunk_legs: SmallVec<[(crate::number::E164, TrunkId); 1]> = SmallVec::new();
+    /// Rings an offer's target. `false`: nothing could be sent.
+    pub(super) fn begin_offer(&mut self, now: Now, id: CallRef, offer: OfferId, target: Target) -> bool {
         let (person, label) = match &target {
+            Target::User { user, .. } => (Some(user.person.clone()), user.id.extension.to_string()),
+            Target::External { number, .. } => (None, number.to_string()),
+        };
+        let to = match &person {
+            Some(_) => label.clone(),
+            None => "an outside number".to_owned(),
+        };
+        let (legs, end) = self.legs_of(now, id, &target);
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        call.offers.push(Offer { id: offer, person, label, closed: false, answered: false, settled: false, end });
+        // RFC 5393 §5.3.3: the branches that are out at once share the Max-Breadth the request came with. Each gets one:
+        // a phone forks no further, and more members may be offered the call a moment later.
+        let out = call.forks.iter().filter(|fork| fork.standing != Standing::Ended).count();
+        let left = usize::try_from(call.admitted.max_breadth).unwrap_or(usize::MAX).saturating_sub(out);
+        if let Some(offer) = call.offers.last_mut().filter(|_| left < legs.len()) {
+            offer.end = OfferEnd::Failed(440);
+        }
+        self.emit(Event::CallOffered { call: id, to });
+        let mut rings = false;
+        for leg in legs.into_iter().take(left) {
+            rings |= self.fork(now, id, offer, leg);
+        }
+        rings
+    }
+
+    /// What an offer is to ring, and how it ends where there is nothing.
+    fn legs_of(&self, now: Now, id: CallRef, target: &Target) -> (Vec<Leg>, OfferEnd) {
+        let mut legs: Vec<Leg> = Vec::new();
+        let outside = match target {
             Target::User { user, devices, mobile } => {
                 if *devices {
-                    for binding in self.live.location.bindings_of(now.mono, &user.id) {
-                        legs.push(Leg {
-                            uri: Bytes::copy_from_slice(binding.request_uri()),
-                            addresses: std::iter::once(binding.target).collect(),
-                            local: Some(binding.flow.local),
-                            path: binding.path.clone(),
-                            peer: Peer::Phone { user: Arc::clone(user), contact: Some(binding.contact.clone()) },
-                        });
-                    }
+                    legs.extend(self.live.location.bindings_of(now.mono, &user.id).map(|binding| Leg {
+                        uri: Bytes::copy_from_slice(binding.request_uri()),
+                        addresses: std::iter::once(binding.target).collect(),
+                        local: Some(binding.flow.local),
+                        path: binding.path.clone(),
+                        peer: Peer::Phone { user: Arc::clone(user), contact: Some(binding.contact.clone()) },
+                    }));
                 }
-                trunk_legs.extend(mobile.clone());
-                (Some(user.person.clone()), user.id.extension.to_string())
+                mobile.clone()
             }
-            Target::External { number, trunk } => {
-                trunk_legs.push((number.clone(), trunk.clone()));
-                (None, number.to_string())
-            }
+            Target::External { number, trunk } => Some((number.clone(), trunk.clone())),
         };
         let mut end = OfferEnd::NoAnswer;
-        for (number, trunk) in trunk_legs {
-            match self.trunk_destination(&trunk, &number) {
+        if let (Some((number, trunk)), Some(call)) = (outside, self.calls.get(&id)) {
+            match self.trunk_destination(&call.config, &trunk, &number) {
                 Ok((uri, addresses)) => {
-                    self.count_trunk_up(&trunk);
-                    if let Some(call) = self.calls.get_mut(&id) {
-                        call.outgoing.push(trunk.clone());
-                    }
                     legs.push(Leg { uri, addresses, local: None, path: Vec::new(), peer: Peer::Trunk(trunk) });
                 }
                 Err(why) => end = OfferEnd::Unreachable(why),
             }
         }
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let to = match &person {
-            Some(_) => label.clone(),
-            None => "an outside number".to_owned(),
-        };
-        call.offers.push(Offer { id: offer, person, label, closed: false, answered: false, settled: false, end });
-        // RFC 5393 §5.3.3: what the branches that are out may still fork to is not ours to give away again.
-        let spent: u32 =
-            call.forks.iter().filter(|fork| fork.standing != Standing::Ended).map(|fork| fork.breadth).sum();
-        let left = call.admitted.max_breadth.saturating_sub(spent);
-        let wanted = legs.iter().map(|leg| leg.breadth());
-        let shares: SmallVec<[u32; 4]> = fork_shares(left, wanted).collect();
-        if let Some(offer) = call.offers.last_mut().filter(|_| shares.len() < legs.len()) {
-            offer.end = OfferEnd::Failed(440);
-        }
-        self.emit(Event::CallOffered { call: id, to });
-        for (leg, breadth) in legs.into_iter().zip(shares) {
-            let Some(address) = leg.addresses.first().copied() else { continue };
-            let alternatives = leg.addresses.iter().skip(1).copied().collect();
-            self.fork(now, id, offer, leg.uri, leg.local, address, alternatives, &leg.path, leg.peer, breadth);
-        }
-        let none = self.calls.get(&id).is_some_and(|call| !call.forks.iter().any(|fork| fork.offer == offer));
-        if none {
-            self.close_offer(now, id, offer);
-            self.settle(now, id, offer);
-        }
+        (legs, end)
     }
 
-    #[allow(clippy::too_many_arguments)] // a branch is what these are
-    fn fork(
-        &mut self,
-        now: Now,
-        id: CallRef,
-        offer: OfferId,
-        uri: Bytes,
-        local: Option<ListenerId>,
-        address: SocketAddr,
-        alternatives: SmallVec<[SocketAddr; 2]>,
-        path: &[Bytes],
-        peer: Peer,
-        breadth: u32,
-    ) {
-        let Some(source) = self.calls.get(&id).map(|call| call.source) else { return };
-        let local = local.filter(|local| self.listener(*local).is_some());
-        let Some(local) = local.or_else(|| self.listener_towards(address, source.local)) else { return };
+    /// Sends one copy, to the first of its addresses that we have a socket for. `false`: there is none.
+    fn fork(&mut self, now: Now, id: CallRef, offer: OfferId, mut leg: Leg) -> bool {
+        let Some(source) = self.calls.get(&id).map(|call| call.source) else { return false };
+        let (flow, sent_by) = loop {
+            if leg.addresses.is_empty() {
+                return false;
+            }
+            let remote = leg.addresses.remove(0);
+            let local = leg.local.filter(|local| self.listener(*local).is_some());
+            let local = local.or_else(|| self.listener_towards(remote, source.local));
+            if let Some(listener) = local.and_then(|local| self.listener(local)) {
+                break (Flow { local: listener.id, remote }, listener.advertised.clone());
+            }
+        };
         let token = self.draw();
-        let flow = Flow { local, remote: address };
-        let record_route = self.record_route(source.local, local);
-        let Some(sent_by) = self.listener(local).map(|listener| listener.advertised.clone()) else { return };
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let record_route = self.record_route(id, source.local, flow.local);
+        let Some(call) = self.calls.get_mut(&id) else { return false };
         let mut branch = String::with_capacity(32);
         Branch { token, loop_key: call.admitted.loop_key }.write(&mut branch);
         let realm = call.from_user.as_ref().and_then(|user| call.config.plan.companies.get(&user.id.company));
         let forward = Forward {
-            uri: Some(&uri),
+            uri: Some(&leg.uri),
             routes: &call.routes,
-            path,
+            path: &leg.path,
             max_forwards: call.admitted.max_forwards,
-            max_breadth: (call.request.value(Name::MaxBreadth).is_some() || breadth < call.admitted.max_breadth)
-                .then_some(breadth),
+            max_breadth: Some(1),
             sent_by: &sent_by,
             branch: &branch,
             record_route: &record_route,
@@ -151,19 +122,51 @@ impl Engine {
         let sent = forward.write(&call.request, &mut self.scratch);
         let client = ClientId { token, kind: ClientKind::Request };
         let index = call.forks.len();
+        let counted = match &leg.peer {
+            Peer::Trunk(trunk) => Some(trunk.clone()),
+            Peer::Phone { .. } => None,
+        };
+        let standing = Standing::Calling;
         call.forks.push(Fork {
             offer,
             client,
             sent: sent.clone(),
             flow,
-            peer,
-            standing: Standing::Calling,
+            standing,
             withdrawn: false,
-            breadth,
-            alternatives,
-            uri,
+            leg,
+            counted: counted.clone(),
         });
+        if let Some(trunk) = counted {
+            self.count_trunk_up(&trunk);
+        }
         self.open_client(now, client, Method::Invite, flow, sent, ClientOwner::Branch(id, index));
+        true
+    }
+
+    /// Lets go of the trunk that a branch used, once it and its dialogs are over.
+    pub(super) fn let_trunk_go(&mut self, id: CallRef, index: usize) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let talks = call.dialogs.iter().any(|entry| entry.fork == index && !entry.dialog.phase.is_early());
+        let Some(fork) = call.forks.get_mut(index) else { return };
+        if fork.standing == Standing::Ended
+            && !talks
+            && let Some(trunk) = fork.counted.take()
+        {
+            self.count_trunk_down(&trunk);
+        }
+    }
+
+    /// Forgets the early dialogs of a branch that has a final response.
+    fn forget_early(&mut self, id: CallRef, index: usize) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let early = |entry: &CallDialog| entry.fork == index && entry.dialog.phase.is_early();
+        let gone: SmallVec<[DialogKey; 2]> =
+            call.dialogs.iter().filter(|entry| early(entry)).map(|entry| entry.key.clone()).collect();
+        call.dialogs.retain(|entry| !early(entry));
+        for key in gone {
+            self.unname_dialog(&key, id);
+        }
     }
 
     /// The hunt is done with an offer: what still rings is cancelled.
@@ -199,9 +202,9 @@ impl Engine {
         let reason: Option<Bytes> =
             if answered { Some(Bytes::from_static(ELSEWHERE)) } else { call.cancel_reason.clone() };
         let Some(fork) = call.forks.get_mut(index) else { return };
+        let Some(invite) = own_request(&fork.sent) else { return };
         fork.standing = Standing::Cancelling { until };
         let (flow, token) = (fork.flow, fork.client.token);
-        let Some(invite) = own_request(&fork.sent) else { return };
         let cancel = proxy::cancel_for(&invite, reason.as_deref());
         let client = ClientId { token, kind: ClientKind::Cancel };
         self.open_client(now, client, Method::Cancel, flow, cancel, ClientOwner::Cancel);
@@ -209,7 +212,12 @@ impl Engine {
 
     /// A response of a branch.
     pub(super) fn on_branch_response(&mut self, now: Now, id: CallRef, index: usize, response: &Response) {
-        let Some(fork) = self.calls.get(&id).and_then(|call| call.forks.get(index)) else { return };
+        let Some(call) = self.calls.get(&id) else { return };
+        let Some(fork) = call.forks.get(index) else { return };
+        if !answers(response, &call.request) {
+            self.count("response-not-ours");
+            return;
+        }
         let (client, sent) = (fork.client, fork.sent.clone());
         let status = response.status();
         let reception = self.on_client_response(now, client, status, || {
@@ -234,12 +242,15 @@ impl Engine {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let final_sent = call.final_sent.is_some();
         let server = call.server;
+        let Some(offer) = call.forks.get(index).map(|fork| fork.offer) else { return };
+        // an offer lasts `ring`, on our own clock. Timer C only ends what nobody else would.
+        let timer_c = now.mono + TIMER_C.max(call.hunt.ring_of(offer) + MARGIN);
         let Some(fork) = call.forks.get_mut(index) else { return };
         match fork.standing {
-            Standing::Calling => fork.standing = Standing::Proceeding { timer_c: now.mono + TIMER_C },
+            Standing::Calling => fork.standing = Standing::Proceeding { timer_c },
             // RFC 3261 §16.7 item 2: Timer C is reset by 101 to 199.
             Standing::Proceeding { .. } if response.status() > 100 => {
-                fork.standing = Standing::Proceeding { timer_c: now.mono + TIMER_C };
+                fork.standing = Standing::Proceeding { timer_c };
             }
             Standing::Proceeding { .. } | Standing::Cancelling { .. } | Standing::Ended => {}
         }
@@ -258,52 +269,41 @@ impl Engine {
     }
 
     fn on_branch_success(&mut self, now: Now, id: CallRef, index: usize, response: &Response) {
-        // RFC 3261 §16.7 items 5 and 10: every 2xx goes up at once; the first decides the call.
-        let bytes = proxy::backward(response, &mut self.scratch);
+        self.pass_success(now, id, response);
+        let patience = self.timing.patience();
+        let key = DialogKey::new(response.call_id(), response.from_tag(), response.to_tag());
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let server = call.server;
-        let late = match call.final_sent {
-            None => false,
-            Some(status) => !(200..300).contains(&status),
-        };
-        let gone = !self.servers.contains_key(&server);
-        if late || gone {
-            let (request, source) = (Arc::clone(&call.request), call.source);
-            self.pass_late_success(&request, source, bytes);
-        } else {
-            call.final_sent = Some(response.status());
-            self.pass_response(now, server, response.status(), bytes);
-        }
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        if call.past.contains(&DialogKey::new(response.call_id(), response.from_tag(), response.to_tag())) {
-            return;
-        }
-        call.pending = None;
         let longest = call.config.sip.max_call;
         let Some(fork) = call.forks.get_mut(index) else { return };
         let offer_id = fork.offer;
         let first_of_fork = fork.standing != Standing::Ended;
         fork.standing = Standing::Ended;
-        let key = self.note_dialog(id, index, response);
-        let patience = self.timing.patience();
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let mut new_dialog = false;
-        if let Some(entry) = call.dialogs.iter_mut().find(|entry| entry.key == key) {
-            new_dialog = entry.dialog.phase == Phase::Early;
-            entry.dialog.on_answer(now.mono, response, patience, longest);
+        // A dialog that is over already is not made again: by a late copy of its answer, or where a BYE ended it while it
+        // was early (RFC 3261 §15) and crossed the answer.
+        let past = call.past.contains(&key);
+        if past && !first_of_fork {
+            return;
         }
+        call.pending = None;
+        let mut new_dialog = false;
+        if !past {
+            self.note_dialog(id, index, response);
+            let ours = &self.addresses;
+            let entries = self.calls.get_mut(&id).map(|call| call.dialogs.iter_mut());
+            if let Some(entry) = entries.and_then(|mut entries| entries.find(|entry| entry.key == key)) {
+                new_dialog = entry.dialog.phase.is_early();
+                entry.dialog.on_answer(now.mono, response, patience, longest, |uri| {
+                    ours.is_ours(uri) && call_of(uri) == Some(id)
+                });
+            }
+        }
+        self.forget_early(id, index);
+        let Some(call) = self.calls.get_mut(&id) else { return };
         // A second dialog on a branch whose call is over (its phone answered under another tag) is only passed through: the
         // record is written, and the claim may be another call's.
         if !call.over && (new_dialog || first_of_fork) {
-            // Early dialogs of this branch that were not answered are over.
-            let stale: SmallVec<[DialogKey; 2]> = call
-                .dialogs
-                .iter()
-                .filter(|entry| entry.fork == index && entry.dialog.phase == Phase::Early)
-                .map(|entry| entry.key.clone())
-                .collect();
-            call.dialogs.retain(|entry| !stale.contains(&entry.key));
             call.answered_at.get_or_insert(now.wall);
+            let caller_person = call.from_user.as_ref().map(|user| user.person.clone());
             let mut answered = None;
             if let Some(offer) = call.offer_mut(offer_id) {
                 offer.closed = true;
@@ -312,27 +312,42 @@ impl Engine {
                     answered = Some((offer.person.clone(), offer.label.clone()));
                 }
             }
-            let caller_person = call.from_user.as_ref().map(|user| user.person.clone());
-            let external = call.offer(offer_id).is_some_and(|offer| offer.person.is_none());
-            for key in stale {
-                self.dialogs.remove(&key);
-            }
             if let Some(person) = caller_person {
                 self.claims.answered(now, &person, id);
             }
             if let Some((person, label)) = answered {
-                if let Some(person) = &person {
-                    self.claims.answered(now, person, id);
-                }
-                let by = if external { "an outside number".to_owned() } else { label };
+                let by = match &person {
+                    Some(person) => {
+                        self.claims.answered(now, person, id);
+                        label
+                    }
+                    None => "an outside number".to_owned(),
+                };
                 self.emit(Event::CallAnswered { call: id, by });
                 self.with_hunt(now, id, |hunt, world| hunt.on_answered(now, offer_id, world));
                 // the first to answer wins; the other devices of the same offer stop ringing too.
                 self.cancel_forks(now, id, |fork| fork.offer == offer_id);
             }
         }
+        self.let_trunk_go(id, index);
+        self.settle(now, id, offer_id);
         self.sweep(now, id);
         self.rearm_call(id);
+    }
+
+    /// RFC 3261 §16.7 items 5 and 10: every 2xx goes up at once; the first is the call's final answer.
+    fn pass_success(&mut self, now: Now, id: CallRef, response: &Response) {
+        let bytes = proxy::backward(response, &mut self.scratch);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let server = call.server;
+        let refused = call.final_sent.is_some_and(|status| !(200..300).contains(&status));
+        if refused || !self.servers.contains_key(&server) {
+            let (request, source) = (Arc::clone(&call.request), call.source);
+            self.pass_late_success(&request, source, bytes);
+        } else {
+            call.final_sent = Some(response.status());
+            self.pass_response(now, server, response.status(), bytes);
+        }
     }
 
     /// A branch ended without a response.
@@ -341,24 +356,29 @@ impl Engine {
             return;
         }
         let to_trunk = self.calls.get(&id).and_then(|call| call.forks.get(index)).is_some_and(|fork| {
-            matches!(fork.peer, Peer::Trunk(_)) // a phone that is gone has merely not answered
+            matches!(fork.leg.peer, Peer::Trunk(_)) // a phone that is gone has merely not answered
         });
         let end = if to_trunk { OfferEnd::Unreachable(Unreachable::Silent) } else { offer_end(failure.status()) };
         self.end_branch(now, id, index, end, Reach::Branch);
     }
 
-    /// RFC 3263 §4.3: another address of the same target, while nobody there has said anything.
+    /// RFC 3263 §4.3: another address of the same target, while nobody there has said more than 100.
     fn try_alternative(&mut self, now: Now, id: CallRef, index: usize) -> bool {
-        let Some(call) = self.calls.get_mut(&id) else { return false };
-        let Some(fork) = call.forks.get_mut(index) else { return false };
-        if fork.withdrawn || fork.alternatives.is_empty() || fork.standing == Standing::Ended {
+        let Some(call) = self.calls.get(&id) else { return false };
+        let Some(fork) = call.forks.get(index) else { return false };
+        let heard = call.dialogs.iter().any(|entry| entry.fork == index);
+        if heard || fork.withdrawn || fork.standing == Standing::Ended {
             return false;
         }
-        let mut alternatives = fork.alternatives.clone();
-        let address = alternatives.remove(0);
-        fork.standing = Standing::Ended;
-        let (offer, uri, peer, breadth) = (fork.offer, fork.uri.clone(), fork.peer.clone(), fork.breadth);
-        self.fork(now, id, offer, uri, None, address, alternatives, &[], peer, breadth);
+        let (offer, leg) = (fork.offer, fork.leg.clone());
+        if !self.fork(now, id, offer, leg) {
+            return false;
+        }
+        if let Some(fork) = self.calls.get_mut(&id).and_then(|call| call.forks.get_mut(index)) {
+            fork.standing = Standing::Ended;
+        }
+        self.let_trunk_go(id, index);
+        self.rearm_call(id);
         true
     }
 
@@ -377,13 +397,6 @@ impl Engine {
         }
         fork.standing = Standing::Ended;
         let offer_id = fork.offer;
-        let gone: SmallVec<[DialogKey; 2]> = call
-            .dialogs
-            .iter()
-            .filter(|entry| entry.fork == index && entry.dialog.phase == Phase::Early)
-            .map(|entry| entry.key.clone())
-            .collect();
-        call.dialogs.retain(|entry| !gone.contains(&entry.key));
         let left = call.forks.iter().any(|fork| fork.offer == offer_id && fork.standing != Standing::Ended);
         let ends_offer = !left || reach == Reach::Offer;
         if let Some(offer) = call.offer_mut(offer_id) {
@@ -392,30 +405,28 @@ impl Engine {
                 Reach::Offer => end,
             };
         }
-        for key in gone {
-            self.dialogs.remove(&key);
-        }
+        self.forget_early(id, index);
+        self.let_trunk_go(id, index);
+        // The claim goes first, so that the hunt's next step sees the person as it is.
+        self.settle(now, id, offer_id);
         if ends_offer {
             self.cancel_forks(now, id, |fork| fork.offer == offer_id);
-            // The claim goes first, so that the hunt's next step sees the person as it is.
-            self.settle(now, id, offer_id);
             self.close_offer(now, id, offer_id);
         }
-        self.settle(now, id, offer_id);
         // A hunt that held back for this claim goes on with it let go.
         self.look_again(now, id);
         self.rearm_call(id);
     }
 
     /// Tells the hunt, once, that an offer ended unanswered.
-    fn close_offer(&mut self, now: Now, id: CallRef, offer_id: OfferId) {
+    pub(super) fn close_offer(&mut self, now: Now, id: CallRef, offer_id: OfferId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(offer) = call.offer_mut(offer_id) else { return };
         if std::mem::replace(&mut offer.closed, true) {
             return;
         }
         let end = offer.end;
-        self.with_hunt(now, id, |hunt, world| hunt.on_offer_ended(now, offer_id, end, world));
+        self.tell_hunt(id, |hunt, world| hunt.on_offer_ended(now, offer_id, end, world));
     }
 
     /// lets the claim of an offer go when nobody rings or talks under it any more.
@@ -441,23 +452,23 @@ impl Engine {
             call.hunt.on_call_ended(now, offer_id, &mut world);
         }
         let Some(person) = person else { return };
-        if answered {
+        let freed = if answered {
             //
-            self.claims.wrap_up(now, &person, id, wrap_up);
-            self.rearm_wrap_ups();
+            self.claims.wrap_up(now, &person, id, wrap_up)
         } else {
-            self.claims.release(&person, id);
-        }
-        self.freed.insert(person);
+            self.claims.release(&person, id)
+        };
+        self.freed.extend(freed);
+        self.rearm_wrap_ups();
     }
 
     /// The Record-Route values of a copy (RFC 3261 §16.6 item 4): one, or two where it changes sockets, the outer on top.
-    fn record_route(&self, from: ListenerId, to: ListenerId) -> SmallVec<[String; 2]> {
-        let value =
-            |listener: Option<&super::Listener>| listener.map(|listener| format!("<sip:{};lr>", listener.advertised));
-        let mut values: SmallVec<[String; 2]> = value(self.listener(to)).into_iter().collect();
+    /// Each names the call: a call that comes back to us by a spiral has the same Call-ID and tags as itself.
+    fn record_route(&self, id: CallRef, from: ListenerId, to: ListenerId) -> SmallVec<[String; 2]> {
+        let value = |listener: &super::Listener| format!("<sip:{};lr;call={}>", listener.advertised, id.0);
+        let mut values: SmallVec<[String; 2]> = self.listener(to).map(value).into_iter().collect();
         if from != to {
-            values.extend(value(self.listener(from)));
+            values.extend(self.listener(from).map(value));
         }
         values
     }
@@ -493,9 +504,21 @@ fn more_telling(one: OfferEnd, other: OfferEnd) -> OfferEnd {
     if weight(other) > weight(one) { other } else { one }
 }
 
-/// Reads back a request that we wrote ourselves.
+/// Whether a response is one to that request, as far as both say (the branch has been looked at), and has somebody behind
+/// us to go to (RFC 3261 §16.7 item 3).
+pub(super) fn answers(response: &Response, request: &Request) -> bool {
+    response.call_id() == request.call_id()
+        && response.from_tag() == request.from_tag()
+        && response.cseq() == request.cseq()
+        && response.vias().nth(1).is_some()
+}
+
+/// Reads back a request that we wrote ourselves: what was within the limits when it came may exceed them with our fields.
 pub(super) fn own_request(sent: &Bytes) -> Option<Request> {
-    match sip::parse(sent.clone(), &sip::Limits::default()) {
+    let limits = sip::Limits::default();
+    let roomy =
+        sip::Limits { headers: limits.headers + 20, values: limits.values + 20, header: limits.header * 2, ..limits };
+    match sip::parse(sent.clone(), &roomy) {
         Ok(Parsed::Request(request)) => Some(request),
         Ok(Parsed::Response(_) | Parsed::KeepAlive) | Err(_) => None,
     }

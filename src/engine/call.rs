@@ -7,9 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::record::EndedBy;
 use super::transactions::{Armed, ClientId, ServerId};
 use crate::config::Config;
-use crate::flow::Flow;
+use crate::flow::{Flow, ListenerId};
 use crate::id::{CompanyId, OfferId, PersonId, TrunkId};
 use crate::proxy::{Admitted, Dialog, DialogKey, Phase, Routes, Toward};
 use crate::routing::{Answer, Hunt, OfferEnd, User};
@@ -30,7 +31,33 @@ pub(super) enum Peer {
     },
 }
 
+/// One copy of the INVITE that is to be made.
+#[derive(Clone, Debug)]
+pub(super) struct Leg {
+    /// Its Request-URI.
+    pub(super) uri: Bytes,
+    /// Where it may go, best first: the next is tried when one fails (RFC 3263 §4.3).
+    pub(super) addresses: SmallVec<[SocketAddr; 2]>,
+    /// The socket to send it from, where that matters.
+    pub(super) local: Option<ListenerId>,
+    /// The binding's Path (RFC 3327 §5.3).
+    pub(super) path: Vec<Bytes>,
+    /// Who is there.
+    pub(super) peer: Peer,
+}
+
 /// Where a branch stands.
+///
+/// ```text
+///             1xx                      withdrawn, or Timer C: CANCEL
+///  Calling --------> Proceeding -------------------------------------> Cancelling
+///     |                  |  |_ 101-199 sets Timer C anew                    |
+///     |                  |                                                  |
+///     |   final response, Timer B, transport error      final response, or 64*T1 after CANCEL
+///     +------------------+--------------------> Ended <--------------------+
+/// ```
+///
+/// A branch that is withdrawn while Calling waits for its first 1xx (RFC 3261 §9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Sent; no response yet.
@@ -51,16 +78,13 @@ pub(super) struct Fork {
     /// What was sent: CANCEL and ACK are made of it.
     pub(super) sent: Bytes,
     pub(super) flow: Flow,
-    pub(super) peer: Peer,
     pub(super) standing: Standing,
     /// It is to be cancelled as soon as that is allowed (RFC 3261 §9.1: not before a provisional response).
     pub(super) withdrawn: bool,
-    /// Max-Breadth it carried.
-    pub(super) breadth: u32,
-    /// Other addresses of the same target, tried in turn when this one fails (RFC 3263 §4.3).
-    pub(super) alternatives: SmallVec<[SocketAddr; 2]>,
-    /// Its Request-URI.
-    pub(super) uri: Bytes,
+    /// What it is a copy for, with the addresses not tried yet.
+    pub(super) leg: Leg,
+    /// The trunk whose limit it counts against, until it and its dialogs are over.
+    pub(super) counted: Option<TrunkId>,
 }
 
 /// One offer of the hunt's.
@@ -101,6 +125,13 @@ impl CallDialog {
             Toward::Callee => &self.callee,
         }
     }
+
+    pub(super) fn peer_mut(&mut self, side: Toward) -> &mut Peer {
+        match side {
+            Toward::Caller => &mut self.caller,
+            Toward::Callee => &mut self.callee,
+        }
+    }
 }
 
 /// A call.
@@ -130,11 +161,9 @@ pub(super) struct Call {
     pub(super) final_sent: Option<u16>,
     /// What the caller's CANCEL gave as its reason.
     pub(super) cancel_reason: Option<Bytes>,
-    /// Trunks used for outgoing legs, for their limits.
-    pub(super) outgoing: Vec<TrunkId>,
     pub(super) started_at: WallTime,
     pub(super) answered_at: Option<WallTime>,
-    pub(super) ended_by: &'static str,
+    pub(super) ended_by: EndedBy,
     /// The record was written: only transactions linger.
     pub(super) over: bool,
     pub(super) armed: Armed,
@@ -167,7 +196,7 @@ impl Call {
 
     pub(super) fn is_live(&self, offer: OfferId) -> bool {
         self.forks.iter().any(|fork| fork.offer == offer && fork.standing != Standing::Ended)
-            || self.dialogs.iter().any(|dialog| dialog.offer == offer && dialog.dialog.phase != Phase::Early)
+            || self.dialogs.iter().any(|dialog| dialog.offer == offer && !dialog.dialog.phase.is_early())
     }
 
     pub(super) fn all_forks_ended(&self) -> bool {
@@ -183,10 +212,6 @@ impl Call {
         let dialogs = self.dialogs.iter().filter_map(|dialog| dialog.dialog.deadline().map(|(at, _)| at));
         let hunt = if self.final_sent.is_none() { self.hunt.deadline() } else { None };
         forks.chain(dialogs).chain(hunt).min()
-    }
-
-    pub(super) fn offer(&self, id: OfferId) -> Option<&Offer> {
-        self.offers.iter().find(|offer| offer.id == id)
     }
 
     pub(super) fn offer_mut(&mut self, id: OfferId) -> Option<&mut Offer> {

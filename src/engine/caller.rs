@@ -2,7 +2,7 @@
 //! ingress and by `explain`.
 
 use crate::claim::{Claim, Claims};
-use crate::id::{CallRef, UserId};
+use crate::id::{CallRef, CompanyId, UserId};
 use crate::number::{self, Caller, DialRules, E164, Form};
 use crate::routing::{Answer, AnswerCause, Arrival, Called, Company, Plan, User};
 use crate::time::Now;
@@ -19,9 +19,21 @@ pub(super) fn dialled_number(plan: &Plan, company: &Company, dialled: &str) -> O
     number::read_called(dialled, &dial, |number| plan.numbers.contains_key(number))
 }
 
-/// The arrival of a user's call.
-pub(super) fn arrival(call: CallRef, user: &User, called: Called, form: Option<Form>, shuffle: u64) -> Arrival {
-    let caller = Caller::Name(user.id.extension.as_str().into());
+/// The arrival of a user's call, to something of that company's. In its own company an extension is known by itself; elsewhere
+/// by its company too.
+pub(super) fn arrival(
+    call: CallRef,
+    user: &User,
+    company: Option<&CompanyId>,
+    called: Called,
+    form: Option<Form>,
+    shuffle: u64,
+) -> Arrival {
+    let name = match company {
+        Some(company) if *company != user.id.company => user.id.to_string(),
+        Some(_) | None => user.id.extension.to_string(),
+    };
+    let caller = Caller::Name(name.into());
     Arrival { call, called, form, caller, trunk: None, from_user: Some(user.id.clone()), shuffle }
 }
 

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::answers::{cause_name, phrase, reason_header};
 use super::call::{Call, Peer, Standing};
 use super::event::Event;
-use super::record::CallRecord;
+use super::record::{CallRecord, EndedBy};
 use super::transactions::{Armed, ClientId, ServerId, TimerKey};
 use super::{Engine, Output, caller};
 use crate::auth::{Origin, UserProof};
@@ -84,10 +84,9 @@ impl Engine {
             pending: None,
             final_sent: None,
             cancel_reason: None,
-            outgoing: Vec::new(),
             started_at: now.wall,
             answered_at: None,
-            ended_by: "refused",
+            ended_by: EndedBy::Refused,
             over: false,
             armed: Armed::default(),
         };
@@ -97,6 +96,12 @@ impl Engine {
 
     /// Lets the hunt do something, then does what it says.
     pub(super) fn with_hunt(&mut self, now: Now, id: CallRef, step: impl FnOnce(&mut Hunt, &mut World<'_>)) {
+        self.tell_hunt(id, step);
+        self.drive(now, id);
+    }
+
+    /// Lets the hunt do something. What it says is done by `drive`.
+    pub(super) fn tell_hunt(&mut self, id: CallRef, step: impl FnOnce(&mut Hunt, &mut World<'_>)) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let mut world = World {
             claims: &mut self.claims,
@@ -105,7 +110,6 @@ impl Engine {
             line: &mut self.line,
         };
         step(&mut call.hunt, &mut world);
-        self.drive(now, id);
     }
 
     /// Somebody a waiting call waits for may have become free.
@@ -117,7 +121,14 @@ impl Engine {
     pub(super) fn drive(&mut self, now: Now, id: CallRef) {
         while let Some(effect) = self.calls.get_mut(&id).and_then(|call| call.hunt.poll()) {
             match effect {
-                Effect::Offer { id: offer, target } => self.begin_offer(now, id, offer, target),
+                Effect::Offer { id: offer, target } => {
+                    if !self.begin_offer(now, id, offer, target) {
+                        // Nothing could be sent. Told here and not from within: a long department of such members must not
+                        // go as deep as it is long.
+                        self.settle(now, id, offer);
+                        self.close_offer(now, id, offer);
+                    }
+                }
                 Effect::Withdraw { id: offer } => self.withdraw(now, id, offer),
                 Effect::Queued { place } => self.tell_queued(now, id, place),
                 Effect::Finish(answer) => {
@@ -156,7 +167,7 @@ impl Engine {
         }
         let Some(answer) = call.pending.take() else { return };
         call.final_sent = Some(answer.status);
-        call.ended_by = "refused";
+        call.ended_by = EndedBy::Refused;
         let server = call.server;
         self.emit(Event::CallRefused { call: id, status: answer.status, cause: cause_name(answer.cause) });
         self.answer_with(now, server, &answer);
@@ -184,7 +195,7 @@ impl Engine {
         }
         call.final_sent = Some(487);
         call.pending = None;
-        call.ended_by = "cancelled";
+        call.ended_by = EndedBy::Cancelled;
         // RFC 3326 §2: what the CANCEL says of itself is passed on; nothing is made up.
         call.cancel_reason = cancel.value(Name::Reason).map(Bytes::copy_from_slice);
         let server = call.server;
@@ -271,18 +282,17 @@ impl Engine {
                 status: call.final_sent.unwrap_or_default(),
             });
             let (company, trunk) = (call.company.clone(), call.trunk.clone());
-            let outgoing = std::mem::take(&mut call.outgoing);
             let caller = call.from_user.as_ref().map(|user| user.person.clone());
             let (answered, ended_by) = (call.answered_at.is_some(), call.ended_by);
             if let Some(company) = company {
                 self.live.count_down(&company);
             }
-            for trunk in trunk.into_iter().chain(outgoing) {
+            if let Some(trunk) = trunk {
                 self.count_trunk_down(&trunk);
             }
             if let Some(person) = caller {
-                self.claims.release(&person, id);
-                self.freed.insert(person);
+                let freed = self.claims.release(&person, id);
+                self.freed.extend(freed);
             }
             if answered {
                 self.emit(Event::CallEnded { call: id, by: ended_by });
@@ -302,7 +312,7 @@ impl Engine {
     }
 
     /// The contact of the user's binding that speaks from that flow.
-    fn binding_of_flow(&self, now: Now, user: &UserId, flow: Flow) -> Option<Bytes> {
+    pub(super) fn binding_of_flow(&self, now: Now, user: &UserId, flow: Flow) -> Option<Bytes> {
         self.live
             .location
             .bindings_of(now.mono, user)
@@ -311,9 +321,15 @@ impl Engine {
     }
 
     /// A refusal before any hunt: the caller's own person is busy, or the trunk or the daemon takes no more calls.
-    pub(super) fn refuse_early(&mut self, now: Now, server: ServerId, call: CallRef, answer: &Answer) {
-        self.emit(Event::CallRefused { call, status: answer.status, cause: cause_name(answer.cause) });
+    pub(super) fn refuse_early(&mut self, now: Now, server: ServerId, record: CallRecord, answer: &Answer) {
+        self.emit(Event::CallArrived {
+            call: record.call,
+            company: record.company.clone(),
+            trunk: record.trunk.clone(),
+        });
+        self.emit(Event::CallRefused { call: record.call, status: answer.status, cause: cause_name(answer.cause) });
         self.answer_with(now, server, answer);
+        self.outputs.push_back(Output::Record(Box::new(record)));
     }
 
     /// a user who calls holds the claim of the person behind it.

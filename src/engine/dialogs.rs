@@ -3,45 +3,73 @@
 
 use super::Engine;
 use super::call::{CallDialog, Peer};
+use super::record::EndedBy;
 use super::transactions::{ClientId, ClientKind, ClientOwner};
 use crate::id::{CallRef, UserId};
 use crate::proxy::{self, Branch, Dialog, DialogKey, End, Phase, Toward};
-use crate::sip::{Method, Response};
+use crate::sip::{Method, Name, Request, Response, Uri};
 use crate::time::Now;
 
 impl Engine {
     /// Knows the dialog that a response with a To tag makes, or made.
-    pub(super) fn note_dialog(&mut self, id: CallRef, index: usize, response: &Response) -> DialogKey {
+    pub(super) fn note_dialog(&mut self, id: CallRef, index: usize, response: &Response) {
         let key = DialogKey::new(response.call_id(), response.from_tag(), response.to_tag());
-        let Some(call) = self.calls.get_mut(&id) else { return key };
+        let Some(call) = self.calls.get_mut(&id) else { return };
         if call.dialogs.iter().any(|entry| entry.key == key) {
-            return key;
+            return;
         }
-        let Some(fork) = call.forks.get(index) else { return key };
+        let Some(fork) = call.forks.get(index) else { return };
         let ours = &self.addresses;
-        let dialog = Dialog::new(&call.request, call.source, response, fork.flow, |uri| ours.is_ours(uri));
+        let dialog = Dialog::new(&call.request, call.source, response, fork.flow, |uri| {
+            ours.is_ours(uri) && call_of(uri) == Some(id)
+        });
         let entry = CallDialog {
             key: key.clone(),
             dialog,
             offer: fork.offer,
             fork: index,
             caller: call.caller.clone(),
-            callee: fork.peer.clone(),
+            callee: fork.leg.peer.clone(),
             byes: 0,
         };
         call.dialogs.push(entry);
-        self.dialogs.insert(key.clone(), id);
-        key
+        self.dialogs.entry(key).or_default().push(id);
+    }
+
+    /// The call that a request inside a dialog belongs to. A call that came back to us by a spiral is two calls with one
+    /// dialog's name: the Route value that brought the request here tells them apart.
+    pub(super) fn call_of_dialog(&self, key: &DialogKey, request: &Request) -> Option<CallRef> {
+        match self.dialogs.get(key)?.as_slice() {
+            [only] => Some(*only),
+            several => {
+                let routed = request
+                    .name_addrs(Name::Route)
+                    .take_while(|route| self.addresses.is_ours(&route.uri))
+                    .find_map(|route| call_of(&route.uri));
+                routed.filter(|call| several.contains(call)).or_else(|| several.first().copied())
+            }
+        }
+    }
+
+    /// The dialog's name is no longer this call's.
+    pub(super) fn unname_dialog(&mut self, key: &DialogKey, id: CallRef) {
+        if let Some(calls) = self.dialogs.get_mut(key) {
+            calls.retain(|call| *call != id);
+            if calls.is_empty() {
+                self.dialogs.remove(key);
+            }
+        }
     }
 
     /// A dialog is over: BYE answered or timed out.
-    pub(super) fn end_dialog(&mut self, now: Now, id: CallRef, key: &DialogKey, by: &'static str) {
+    pub(super) fn end_dialog(&mut self, now: Now, id: CallRef, key: &DialogKey, by: EndedBy) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(position) = call.dialogs.iter().position(|entry| entry.key == *key) else { return };
         let entry = call.dialogs.remove(position);
         call.ended_by = by;
         call.past.push(key.clone());
-        self.dialogs.remove(key);
+        self.unname_dialog(key, id);
+        self.let_trunk_go(id, entry.fork);
         self.settle(now, id, entry.offer);
         self.sweep(now, id);
         self.rearm_call(id);
@@ -49,34 +77,30 @@ impl Engine {
 
     /// Ends an answered dialog ourselves: BYE to both ends, each in the other's name.
     pub(super) fn hang_up(&mut self, now: Now, id: CallRef, key: &DialogKey, end: End) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.ended_by = end.into();
+        }
         let mut outgoing = Vec::new();
         for side in [Toward::Caller, Toward::Callee] {
             let token = self.draw();
-            let Some(entry) = self.dialog_entry(id, key) else { return };
-            let local = entry.dialog.side(side).flow.local;
-            let Some(listener) = self.listener(local) else { continue };
+            let Some(next) = self.dialog_entry(id, key).map(|entry| entry.dialog.next_uri(side)) else { return };
+            let Some(flow) = self.next_hop(now, id, key, side, &next) else { continue };
+            let Some(listener) = self.listener(flow.local) else { continue };
             let advertised = listener.advertised.clone();
             let mut branch = String::with_capacity(32);
             Branch { token, loop_key: proxy::LoopKey(0) }.write(&mut branch);
             let Some(entry) = self.dialog_entry_mut(id, key) else { return };
             let bye = entry.dialog.bye(side, &advertised, &branch);
             entry.byes = entry.byes.saturating_add(1);
-            outgoing.push((side, token, bye));
-        }
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.ended_by = end.name();
+            outgoing.push((flow, token, bye));
         }
         if outgoing.is_empty() {
-            self.end_dialog(now, id, key, end.name());
+            self.end_dialog(now, id, key, end.into());
             return;
         }
-        for (side, token, bye) in outgoing {
-            let Some(flow) = self.next_hop(now, id, key, side, &bye.next) else {
-                self.on_our_bye_done(now, id, key);
-                continue;
-            };
+        for (flow, token, bye) in outgoing {
             let client = ClientId { token, kind: ClientKind::Request };
-            self.open_client(now, client, Method::Bye, flow, bye.bytes, ClientOwner::Bye(id, key.clone()));
+            self.open_client(now, client, Method::Bye, flow, bye, ClientOwner::Bye(id, key.clone()));
         }
         self.rearm_call(id);
     }
@@ -86,7 +110,7 @@ impl Engine {
         let Some(entry) = self.dialog_entry_mut(id, key) else { return };
         entry.byes = entry.byes.saturating_sub(1);
         if entry.byes == 0 {
-            let by = self.calls.get(&id).map_or("refused", |call| call.ended_by);
+            let by = self.calls.get(&id).map_or(EndedBy::Refused, |call| call.ended_by);
             self.end_dialog(now, id, key, by);
         }
     }
@@ -118,4 +142,10 @@ impl Engine {
             self.hang_up(now, id, &key, End::Restarted);
         }
     }
+}
+
+/// The call that a Record-Route value of ours names.
+pub(super) fn call_of(uri: &Uri<'_>) -> Option<CallRef> {
+    let number = std::str::from_utf8(uri.params.value("call")?).ok()?;
+    number.parse().ok().map(CallRef)
 }

@@ -1,5 +1,6 @@
 //! Events for the log: what happened, by name, without anybody's number or address (those are in the call record).
 
+use super::record::EndedBy;
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, TrunkId, UserId};
 
@@ -35,7 +36,7 @@ pub enum Event {
     },
     CallEnded {
         call: CallRef,
-        by: &'static str,
+        by: EndedBy,
     },
     Registered {
         user: UserId,
@@ -131,7 +132,7 @@ impl std::fmt::Display for Event {
             Event::CallAnswered { by, .. } => write!(f, "answered by {by}"),
             Event::CallRefused { status, cause, .. } => write!(f, "refused: {status} {cause}"),
             Event::CallCancelled { .. } => f.write_str("caller hung up before an answer"),
-            Event::CallEnded { by, .. } => write!(f, "ended: {by}"),
+            Event::CallEnded { by, .. } => write!(f, "ended: {}", by.as_str()),
             Event::Registered { user, devices } => write!(f, "{user} registered, {devices} devices"),
             Event::Unregistered { user, devices } => write!(f, "{user} unregistered, {devices} devices left"),
             Event::Malformed { flow, fault } => write!(f, "malformed message from {flow:?}: {fault}"),

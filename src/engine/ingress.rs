@@ -6,15 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::calls::NewCall;
+use super::record::{CallRecord, EndedBy};
 use super::transactions::{ClientId, ClientKind, ClientOwner, Reception, ServerId, ServerOwner};
 use super::{Engine, Event, caller};
 use crate::auth::{Asker, Offer, Origin, Refusal};
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, Extension, UserId};
 use crate::number::{self, Caller, DialRules, Form};
-use crate::proxy::{self, Branch};
+use crate::proxy::{self, Branch, Routes};
 use crate::registrar::AddressOfRecord;
-use crate::routing::{Answer, AnswerCause, Arrival, Called, Company};
+use crate::routing::{Answer, AnswerCause, Arrival, Called, Company, DecisionRecord};
 use crate::sip::{self, Method, Name, Parsed, Request, Response, Scheme, Uri};
 use crate::time::Now;
 use crate::transaction::{AckFate, MergeKey, ServerKey};
@@ -55,8 +56,10 @@ impl Engine {
                 if let Some(message) = malformed.request {
                     let fault = malformed.fault;
                     let tag = format!("{:016x}", self.draw());
-                    let response = sip::respond(&message, flow.remote, fault.status(), fault.reason(), Some(&tag), &[]);
-                    self.send(flow, response);
+                    let response = self.measured(flow, &message, fault.status(), fault.reason(), &tag, &[]);
+                    if let Some(response) = response {
+                        self.send(flow, response);
+                    }
                 }
             }
         }
@@ -184,8 +187,22 @@ impl Engine {
             self.on_stranger(flow, &request);
             return;
         }
-        // RFC 3261 §11.2, §16.3 item 3: also with Max-Forwards 0 we may answer for ourselves.
+        let judged = {
+            let addresses = &self.addresses;
+            proxy::validate(&request, &self.hashing, |host, port| addresses.is_sent_by(host, port))
+        };
+        let uri = request.uri();
+        let for_us = self.addresses.is_ours(&uri) || (uri.user.is_none() && self.company_of(&uri).is_some());
         let server = self.open_server(now, Arc::new(request), flow, ServerOwner::Engine);
+        match judged {
+            // RFC 3261 §11.2, §16.3 item 3: what has come to whom it is for need not go on.
+            Err(proxy::Refusal::TooManyHops) if for_us => {}
+            Err(refusal) => {
+                self.refuse(now, server, &refusal);
+                return;
+            }
+            Ok(_) => {}
+        }
         let extras: [sip::Extra<'_>; 2] = [("Allow", ALLOW), ("Accept", b"application/sdp")];
         self.answer(now, server, 200, "OK", &extras);
     }
@@ -194,6 +211,11 @@ impl Engine {
     fn on_other(&mut self, now: Now, flow: Flow, request: &Request) {
         if !self.is_known(now, flow, request) {
             self.on_stranger(flow, request);
+            return;
+        }
+        if request.method() == Method::Bye {
+            // RFC 3261 §15.1.2: a BYE that belongs to no dialog (here: without a To tag).
+            self.refuse_statelessly(flow, request, 481, "Call/Transaction Does Not Exist", &[]);
             return;
         }
         let judged = {
@@ -209,16 +231,53 @@ impl Engine {
 
     /// R-8, last row: 403, or nothing at all to what looks like a scanner.
     pub(super) fn on_stranger(&mut self, flow: Flow, request: &Request) {
-        let agent = request.value(Name::UserAgent).unwrap_or_default().to_ascii_lowercase();
-        let scanner = SCANNERS.iter().any(|name| memchr::memmem::find(&agent, name.as_bytes()).is_some());
-        if scanner {
+        if !is_scanner(request) {
+            self.count("stranger-refused");
+            self.emit(Event::Stranger { flow, answered: Some(403) });
+        }
+        self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
+    }
+
+    /// An answer of ours that no transaction keeps, as far as its asker has earned one; `None` for silence.
+    ///
+    /// R-8, last row: what looks like a scanner hears nothing, whatever it asks. Invariant 20 (checklists §2 class 17):
+    /// whoever is no trunk has not shown that it is where it says, so that the answer may be sent to a victim; it holds
+    /// at most one and a half times the bytes of the request. Where the fields do not fit, the first ones are left out,
+    /// down to one: of two challenges the SHA-256 one, because a phone that can answer it can answer MD5 too, and not
+    /// the reverse. A REGISTER of 400 bytes or more, as phones write them, has room for both. What does not fit with
+    /// one field is smaller than any phone's and gets no answer.
+    pub(super) fn measured(
+        &mut self,
+        flow: Flow,
+        request: &sip::Message,
+        status: u16,
+        reason: &str,
+        tag: &str,
+        fields: &[sip::Extra<'_>],
+    ) -> Option<Bytes> {
+        if self.trunks.identify(flow.remote).is_some() {
+            return Some(sip::respond(request, flow.remote, status, reason, Some(tag), fields));
+        }
+        if is_scanner(request) {
             self.count("scanner-ignored");
             self.emit(Event::Stranger { flow, answered: None });
-            return;
+            return None;
         }
-        self.count("stranger-refused");
-        self.emit(Event::Stranger { flow, answered: Some(403) });
-        self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
+        let room = request.bytes().len().saturating_mul(3) / 2;
+        let mut fields = fields;
+        loop {
+            let response = sip::respond(request, flow.remote, status, reason, Some(tag), fields);
+            if response.len() <= room {
+                return Some(response);
+            }
+            match fields.split_first() {
+                Some((_, rest)) if !rest.is_empty() => fields = rest,
+                Some(_) | None => {
+                    self.count("answer-larger-than-earned");
+                    return None;
+                }
+            }
+        }
     }
 
     /// Asks who it is (RFC 3261 §22). Nothing is remembered.
@@ -282,6 +341,11 @@ impl Engine {
                 return;
             }
         };
+        if admitted.max_breadth == 0 {
+            // RFC 5393 §5.3.3.
+            self.answer(now, server, 440, "Max-Breadth Exceeded", &[]);
+            return;
+        }
         if merged {
             self.count("merged-request");
             self.answer(now, server, 482, "Loop Detected", &[]);
@@ -292,7 +356,8 @@ impl Engine {
         if self.draining {
             let mut answer = Answer::new(AnswerCause::TrunkLimit, "Switchboard is shutting down");
             answer.q850 = Some(41);
-            self.refuse_early(now, server, call, &answer);
+            let record = early_record(now, call, &request, &origin, &answer);
+            self.refuse_early(now, server, record, &answer);
             return;
         }
         match &origin {
@@ -300,22 +365,20 @@ impl Engine {
                 let trunk = Arc::clone(proof.trunk());
                 if !self.admit_trunk_call(now, &trunk) {
                     let answer = Answer::new(AnswerCause::TrunkLimit, format!("trunk {} is at its limit", trunk.id));
-                    self.refuse_early(now, server, call, &answer);
+                    let record = early_record(now, call, &request, &origin, &answer);
+                    self.refuse_early(now, server, record, &answer);
                     return;
                 }
             }
             Origin::User(proof) => {
                 let proof = proof.clone();
                 if let Err(answer) = self.claim_caller(now, call, &proof) {
-                    self.refuse_early(now, server, call, &answer);
+                    let record = early_record(now, call, &request, &origin, &answer);
+                    self.refuse_early(now, server, record, &answer);
                     return;
                 }
             }
         }
-        let routing = {
-            let addresses = &self.addresses;
-            proxy::route(&request, |uri| addresses.is_ours(uri))
-        };
         let (called, form, company) = self.read_called(&request, &origin);
         let shuffle = self.draw();
         let arrival = match &origin {
@@ -324,12 +387,14 @@ impl Engine {
                 let caller = read_trunk_caller(&request, &trunk.dial);
                 Arrival { call, called, form, caller, trunk: Some(trunk.id.clone()), from_user: None, shuffle }
             }
-            Origin::User(proof) => caller::arrival(call, proof.user(), called, form, shuffle),
+            Origin::User(proof) => caller::arrival(call, proof.user(), company.as_ref(), called, form, shuffle),
         };
         if let Some(transaction) = self.servers.get_mut(&server) {
             transaction.owner = ServerOwner::Call(call);
         }
-        let routes = routing.routes;
+        // Where a new call goes is ours to say: what the caller wrote into Route beyond us would be obeyed by a trunk that
+        // trusts us (checklists §2 classes 16, 20).
+        let routes = Routes::Replace(Vec::new());
         self.begin_call(now, NewCall { server, request, source: flow, origin, admitted, routes, arrival, company });
     }
 
@@ -424,9 +489,44 @@ impl Engine {
     }
 }
 
+/// Whether a message names itself as one of the programs that look for open servers.
+fn is_scanner(message: &sip::Message) -> bool {
+    let agent = message.value(Name::UserAgent).unwrap_or_default().to_ascii_lowercase();
+    SCANNERS.iter().any(|name| memchr::memmem::find(&agent, name.as_bytes()).is_some())
+}
+
 /// P-Asserted-Identity from a trunk, else From.
 fn read_trunk_caller(request: &Request, dial: &DialRules) -> Caller {
     let asserted = request.name_addrs(Name::PAssertedIdentity).find_map(|identity| identity.uri.user_text());
     let text = asserted.or_else(|| request.from().uri.user_text()).unwrap_or_default();
     Caller::read(text.split(';').next().unwrap_or_default(), dial)
+}
+
+/// The record of a call that was refused before anything was looked up.
+fn early_record(now: Now, call: CallRef, request: &Request, origin: &Origin, answer: &Answer) -> CallRecord {
+    let (company, trunk, from_user, caller) = match origin {
+        Origin::Trunk(proof) => {
+            let trunk = proof.trunk();
+            (None, Some(trunk.id.clone()), None, read_trunk_caller(request, &trunk.dial).to_string())
+        }
+        Origin::User(proof) => {
+            let user = &proof.user().id;
+            (Some(proof.company().id.clone()), None, Some(user.clone()), user.extension.to_string())
+        }
+    };
+    let number = request.uri().user_text().unwrap_or_default().chars().take(64).collect();
+    let decision = DecisionRecord::refused(now, number, caller, answer.clone());
+    CallRecord {
+        call,
+        company,
+        trunk,
+        from_user,
+        decision,
+        started_at: now.wall,
+        answered_at: None,
+        ended_at: now.wall,
+        answered_by: Vec::new(),
+        ended_by: EndedBy::Refused,
+        status: answer.status,
+    }
 }

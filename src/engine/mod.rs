@@ -44,6 +44,7 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
+use smallvec::SmallVec;
 
 use addresses::Addresses;
 use call::Call;
@@ -62,7 +63,7 @@ pub use event::Event;
 pub use input::{Input, Listener};
 pub use output::Output;
 pub use question::{LiveState, explain};
-pub use record::CallRecord;
+pub use record::{CallRecord, EndedBy};
 
 use crate::auth::{Digest, Trunks};
 use crate::claim::Claims;
@@ -118,7 +119,7 @@ pub struct Engine {
     clients: Map<ClientId, ClientTransaction>,
     calls: Map<CallRef, Box<Call>>,
     relays: Map<RelayId, Relay>,
-    dialogs: Map<DialogKey, CallRef>,
+    dialogs: Map<DialogKey, SmallVec<[CallRef; 1]>>,
 
     timers: Timers<TimerKey>,
     wrap_ups: Armed,
@@ -263,13 +264,17 @@ impl Engine {
 
     /// a new version of the configuration, as a whole. Calls keep the one they began with.
     fn adopt(&mut self, now: Now, config: Arc<Config>, listeners: Vec<Listener>) {
-        self.addresses = Addresses::new(listeners);
+        self.addresses.replace(listeners);
         self.trunks = Trunks::new(&config.plan);
         let plan = Arc::clone(&config.plan);
         let exists = |user: &crate::id::UserId| {
             plan.companies.get(&user.company).is_some_and(|company| company.users.contains_key(&user.extension))
         };
         self.live.location.retain(&exists);
+        self.claims.rename(|user| {
+            let company = plan.companies.get(&user.company)?;
+            company.users.get(&user.extension).map(|user| user.person.clone())
+        });
         self.live.switches.retain(|user, _| exists(user));
         self.memories.retain(&plan);
         self.trunk_use.retain(|trunk, usage| usage.calls > 0 || plan.trunks.contains_key(trunk));

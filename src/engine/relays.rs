@@ -3,12 +3,13 @@
 //! A request inside a dialog of ours is forwarded to that dialog's other end and nowhere else; whoever is neither end is
 //! refused (checklists §2 class 14).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
-use super::branches::own_request;
+use super::branches::{TIMER_C, answers, own_request};
 use super::call::Peer;
 use super::transactions::{
     Armed, ClientFailure, ClientId, ClientKind, ClientOwner, Reception, RelayId, ServerId, ServerOwner, TimerKey,
@@ -16,13 +17,45 @@ use super::transactions::{
 use super::{Engine, Event};
 use crate::auth::Asker;
 use crate::flow::Flow;
-use crate::id::CallRef;
+use crate::id::{CallRef, TrunkId};
 use crate::proxy::{self, Branch, DialogKey, Forward, LoopKey, Phase, Strip, Toward};
 use crate::sip::{self, Host, Method, Name, Request, Response, Uri};
 use crate::time::{Instant, Now};
 
-/// RFC 3261 §16.6 item 11.
-const TIMER_C: Duration = Duration::from_secs(181);
+/// Where a relayed request stands. Timer C is an INVITE's alone.
+///
+/// ```text
+///             1xx                     CANCEL of the asker, or Timer C: CANCEL
+///  Calling --------> Proceeding ----------------------------------------------> Cancelling
+///     |                  |                                                          |
+///     |  final response, Timer B or F, transport error      final, or 64*T1 after the CANCEL
+///     +------------------+---------------------> Answered <-------------------------+
+/// ```
+///
+/// A request whose asker cancels it while Calling waits for its first 1xx (RFC 3261 §9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RelayStanding {
+    /// Sent; no response yet.
+    Calling {
+        /// What to do with the first 1xx.
+        then: Then,
+    },
+    /// A provisional response came.
+    Proceeding { timer_c: Instant },
+    /// CANCEL sent.
+    Cancelling { until: Instant },
+    /// A final response went up, or none will.
+    Answered,
+}
+
+/// What to do with the first provisional response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// Nothing.
+    Proceed,
+    /// CANCEL.
+    Cancel,
+}
 
 /// A request inside a dialog on its way to the other end.
 #[derive(Debug)]
@@ -37,11 +70,7 @@ pub(super) struct Relay {
     sent: Bytes,
     /// The asker's Contact, which a 2xx makes its target.
     contact: Option<Bytes>,
-    /// A final response went up.
-    answered: bool,
-    provisional: bool,
-    cancelled: bool,
-    timer_c: Option<Instant>,
+    standing: RelayStanding,
     armed: Armed,
 }
 
@@ -59,7 +88,7 @@ impl Engine {
     /// A request with a To tag that matched no transaction.
     pub(super) fn on_in_dialog_request(&mut self, now: Now, flow: Flow, request: Request) {
         let key = DialogKey::new(request.call_id(), request.from_tag(), request.to_tag());
-        let Some(id) = self.dialogs.get(&key).copied() else {
+        let Some(id) = self.call_of_dialog(&key, &request) else {
             // RFC 3261 §12.2.2: no such dialog: 481. An ACK is never answered (§17).
             if request.method() != Method::Ack {
                 self.count("unknown-dialog");
@@ -71,7 +100,7 @@ impl Engine {
             return;
         };
         match self.standing(now, id, &key, from, flow) {
-            Standing::Proven => {}
+            Standing::Proven => self.follow(now, id, &key, from, flow),
             Standing::Unproven if request.method() != Method::Ack => {
                 if !self.prove_in_dialog(now, id, &key, from, flow, &request) {
                     return;
@@ -99,11 +128,11 @@ impl Engine {
         }
         match entry.peer(from) {
             Peer::Trunk(trunk) => {
-                let same = self.trunks.identify(flow.remote).is_some_and(|origin| match origin {
-                    crate::auth::Origin::Trunk(proof) => proof.trunk().id == *trunk,
-                    crate::auth::Origin::User(_) => false,
-                });
-                if same || self.is_trunk_address(trunk, flow.remote) { Standing::Proven } else { Standing::Refused }
+                if self.is_partner(id, trunk, flow.remote) {
+                    Standing::Proven
+                } else {
+                    Standing::Refused
+                }
             }
             Peer::Phone { user, .. } => {
                 let bound = self
@@ -113,6 +142,29 @@ impl Engine {
                     .any(|binding| binding.target == flow.remote || binding.flow.remote == flow.remote);
                 if bound { Standing::Proven } else { Standing::Unproven }
             }
+        }
+    }
+
+    /// Whether an address is a trunk's: by the version of the configuration the call began with (R-9), or by today's.
+    fn is_partner(&self, id: CallRef, trunk: &TrunkId, address: SocketAddr) -> bool {
+        let then = self.calls.get(&id).is_some_and(|call| self.is_of_trunk(&call.config, trunk, address));
+        then || self.is_of_trunk(&self.config, trunk, address)
+    }
+
+    /// One end speaks from another address than before: that is where it is found from now on.
+    fn follow(&mut self, now: Now, id: CallRef, key: &DialogKey, from: Toward, flow: Flow) {
+        let Some(entry) = self.dialog_entry(id, key) else { return };
+        if entry.dialog.side(from).flow == flow {
+            return;
+        }
+        let bound = match entry.peer(from) {
+            Peer::Phone { user, .. } => Some(self.binding_of_flow(now, &user.id, flow)),
+            Peer::Trunk(_) => None,
+        };
+        let Some(entry) = self.dialog_entry_mut(id, key) else { return };
+        entry.dialog.side_mut(from).flow = flow;
+        if let (Peer::Phone { contact, .. }, Some(bound)) = (entry.peer_mut(from), bound) {
+            *contact = bound;
         }
     }
 
@@ -129,13 +181,14 @@ impl Engine {
         let Some(Peer::Phone { user, .. }) = self.dialog_entry(id, key).map(|entry| entry.peer(from).clone()) else {
             return false;
         };
-        let Some(company) = self.config.plan.companies.get(&user.id.company).map(Arc::clone) else { return false };
+        let Some(company) = self.config.plan.companies.get(&user.id.company).map(Arc::clone) else {
+            self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
+            return false;
+        };
         let offer = self.offered_algorithms();
         match self.digest.verify(now, &company, offer, Asker::Proxy, flow.remote, request) {
             Ok(proof) if proof.user().id == user.id => {
-                if let Some(entry) = self.dialog_entry_mut(id, key) {
-                    entry.dialog.side_mut(from).flow = flow;
-                }
+                self.follow(now, id, key, from, flow);
                 true
             }
             Ok(_) => {
@@ -191,10 +244,7 @@ impl Engine {
                 method: request.method(),
                 sent: sent.clone(),
                 contact,
-                answered: false,
-                provisional: false,
-                cancelled: false,
-                timer_c: None,
+                standing: RelayStanding::Calling { then: Then::Proceed },
                 armed: Armed::default(),
             },
         );
@@ -294,13 +344,8 @@ impl Engine {
             Peer::Phone { contact: None, .. } => None,
             Peer::Trunk(trunk) => Uri::parse(uri).ok().and_then(|uri| {
                 let address = uri.host.and_then(Host::ip)?;
-                let remote = std::net::SocketAddr::new(address, uri.port.unwrap_or(5060));
-                let known = self.is_trunk_address(trunk, remote)
-                    || self.trunks.identify(remote).is_some_and(|origin| match origin {
-                        crate::auth::Origin::Trunk(proof) => proof.trunk().id == *trunk,
-                        crate::auth::Origin::User(_) => false,
-                    });
-                known.then_some(Flow { local: flow.local, remote })
+                let remote = SocketAddr::new(address, uri.port.unwrap_or(5060));
+                self.is_partner(id, trunk, remote).then_some(Flow { local: flow.local, remote })
             }),
         };
         let flow = better.unwrap_or(flow);
@@ -314,70 +359,96 @@ impl Engine {
     /// A response to a relayed request.
     pub(super) fn on_relay_response(&mut self, now: Now, id: RelayId, response: &Response) {
         let Some(relay) = self.relays.get(&id) else { return };
-        let (client, sent) = (relay.client, relay.sent.clone());
+        let (client, sent, server) = (relay.client, relay.sent.clone(), relay.server);
+        let asked = self.servers.get(&server).map(|transaction| Arc::clone(&transaction.request));
+        if asked.is_some_and(|request| !answers(response, &request)) {
+            self.count("response-not-ours");
+            return;
+        }
         let status = response.status();
         let reception = self.on_client_response(now, client, status, || {
             own_request(&sent).map_or_else(Bytes::new, |invite| proxy::ack_for(&invite, response))
         });
-        if reception == Reception::Absorbed {
-            return;
+        match (reception, status) {
+            (Reception::Absorbed, _) => {}
+            (Reception::PassUp, 0..200) => self.on_relay_provisional(now, id, response),
+            (Reception::PassUp, 200..) => self.on_relay_final(now, id, response),
         }
+    }
+
+    fn on_relay_provisional(&mut self, now: Now, id: RelayId, response: &Response) {
         let Some(relay) = self.relays.get_mut(&id) else { return };
-        let (server, method) = (relay.server, relay.method);
-        if status < 200 {
-            if method == Method::Invite {
-                relay.provisional = true;
-                relay.timer_c = Some(now.mono + TIMER_C);
-                let cancel = relay.cancelled;
-                if cancel {
-                    self.send_relay_cancel(now, id);
-                } else if status > 100 {
-                    let bytes = proxy::backward(response, &mut self.scratch);
-                    self.pass_response(now, server, status, bytes);
-                }
-                self.rearm_relay(id);
-            }
+        if relay.method != Method::Invite {
             // RFC 4320 §4.1: no provisional response but 100 to anything else, and that hop by hop.
             return;
         }
-        relay.answered = true;
-        relay.timer_c = None;
-        let (call, key, from, contact) = (relay.call, relay.key.clone(), relay.from, relay.contact.clone());
-        if status == 503 {
-            // RFC 3261 §16.7 item 6: a 503 says that we cannot serve, and we can.
-            self.answer(now, server, 500, "Server Internal Error", &[]);
-        } else {
+        let server = relay.server;
+        match relay.standing {
+            RelayStanding::Calling { then: Then::Cancel } => {
+                self.send_relay_cancel(now, id);
+                return;
+            }
+            RelayStanding::Calling { then: Then::Proceed } => {
+                relay.standing = RelayStanding::Proceeding { timer_c: now.mono + TIMER_C };
+            }
+            RelayStanding::Proceeding { .. } => {
+                // RFC 3261 §16.7 item 2: Timer C is reset by 101 to 199.
+                if response.status() > 100 {
+                    relay.standing = RelayStanding::Proceeding { timer_c: now.mono + TIMER_C };
+                }
+            }
+            RelayStanding::Cancelling { .. } | RelayStanding::Answered => return,
+        }
+        if response.status() > 100 {
             let bytes = proxy::backward(response, &mut self.scratch);
-            self.pass_response(now, server, status, bytes);
+            self.pass_response(now, server, response.status(), bytes);
         }
         self.rearm_relay(id);
-        match method {
-            Method::Bye => match status {
-                401 | 407 => {
-                    if let Some(entry) = self.dialog_entry_mut(call, &key) {
-                        entry.dialog.on_bye_challenged();
-                    }
-                }
-                _ => self.end_dialog(now, call, &key, ended_by(from)),
-            },
-            Method::Invite | Method::Update if (200..300).contains(&status) => {
-                if let Some(entry) = self.dialog_entry_mut(call, &key)
-                    && matches!(entry.dialog.phase, Phase::Confirmed { .. })
-                {
-                    entry.dialog.on_refresh(now.mono, from, contact, response);
+    }
+
+    fn on_relay_final(&mut self, now: Now, id: RelayId, response: &Response) {
+        let Some(relay) = self.relays.get_mut(&id) else { return };
+        relay.standing = RelayStanding::Answered;
+        let (server, method) = (relay.server, relay.method);
+        let (call, key, from, contact) = (relay.call, relay.key.clone(), relay.from, relay.contact.clone());
+        let status = response.status();
+        match status {
+            // RFC 3261 §16.7 item 6: a 503 says that we cannot serve, and we can.
+            503 => self.answer(now, server, 500, "Server Internal Error", &[]),
+            // RFC 4320 §4.2: no 408 to a non-INVITE, whoever made it.
+            408 if method != Method::Invite => self.abandon_server(now, server),
+            _ => {
+                let bytes = proxy::backward(response, &mut self.scratch);
+                self.pass_response(now, server, status, bytes);
+            }
+        }
+        self.rearm_relay(id);
+        if method == Method::Bye {
+            if matches!(status, 401 | 407) {
+                if let Some(entry) = self.dialog_entry_mut(call, &key) {
+                    entry.dialog.on_bye_challenged();
                 }
                 self.rearm_call(call);
+            } else {
+                self.end_dialog(now, call, &key, from.into());
             }
-            _ => {}
+        } else if matches!(method, Method::Invite | Method::Update) && (200..300).contains(&status) {
+            if let Some(entry) = self.dialog_entry_mut(call, &key)
+                && matches!(entry.dialog.phase, Phase::Confirmed { .. })
+            {
+                entry.dialog.on_refresh(now.mono, from, contact, response);
+            }
+            self.rearm_call(call);
         }
     }
 
     /// A relayed request got no final response.
     pub(super) fn on_relay_failed(&mut self, now: Now, id: RelayId, failure: ClientFailure) {
         let Some(relay) = self.relays.get_mut(&id) else { return };
-        if std::mem::replace(&mut relay.answered, true) {
+        if relay.standing == RelayStanding::Answered {
             return;
         }
+        relay.standing = RelayStanding::Answered;
         let (server, method, call, key, from) = (relay.server, relay.method, relay.call, relay.key.clone(), relay.from);
         match (method, failure) {
             (Method::Invite, ClientFailure::TimedOut) => self.answer(now, server, 408, "Request Timeout", &[]),
@@ -388,32 +459,32 @@ impl Engine {
         }
         if method == Method::Bye {
             // R-7.3: answered or timed out.
-            self.end_dialog(now, call, &key, ended_by(from));
+            self.end_dialog(now, call, &key, from.into());
         }
     }
 
     /// The asker cancels a re-INVITE.
     pub(super) fn cancel_relay(&mut self, now: Now, id: RelayId) {
         let Some(relay) = self.relays.get_mut(&id) else { return };
-        if relay.answered || relay.method != Method::Invite || std::mem::replace(&mut relay.cancelled, true) {
+        if relay.method != Method::Invite {
             return;
         }
-        if relay.provisional {
-            self.send_relay_cancel(now, id);
+        match relay.standing {
+            RelayStanding::Calling { .. } => relay.standing = RelayStanding::Calling { then: Then::Cancel },
+            RelayStanding::Proceeding { .. } => self.send_relay_cancel(now, id),
+            RelayStanding::Cancelling { .. } | RelayStanding::Answered => {}
         }
     }
 
     fn send_relay_cancel(&mut self, now: Now, id: RelayId) {
-        let Some(relay) = self.relays.get_mut(&id) else { return };
-        let cancel = ClientId { token: relay.client.token, kind: ClientKind::Cancel };
-        if self.clients.contains_key(&cancel) {
-            return;
-        }
         // RFC 3261 §9.1: given up 64·T1 after the CANCEL.
-        relay.timer_c = Some(now.mono + self.timing.patience());
-        let (flow, sent) = (relay.flow, relay.sent.clone());
-        let Some(invite) = own_request(&sent) else { return };
+        let until = now.mono + self.timing.patience();
+        let Some(relay) = self.relays.get_mut(&id) else { return };
+        let Some(invite) = own_request(&relay.sent) else { return };
+        relay.standing = RelayStanding::Cancelling { until };
+        let (flow, token) = (relay.flow, relay.client.token);
         let bytes = proxy::cancel_for(&invite, None);
+        let cancel = ClientId { token, kind: ClientKind::Cancel };
         self.open_client(now, cancel, Method::Cancel, flow, bytes, ClientOwner::Cancel);
         self.rearm_relay(id);
     }
@@ -421,21 +492,28 @@ impl Engine {
     pub(super) fn on_relay_timer(&mut self, now: Now, id: RelayId) {
         let Some(relay) = self.relays.get_mut(&id) else { return };
         relay.armed = Armed::default();
-        if relay.timer_c.is_some_and(|at| at <= now.mono) {
-            if std::mem::replace(&mut relay.cancelled, true) {
+        match relay.standing {
+            RelayStanding::Proceeding { timer_c } if timer_c <= now.mono => self.send_relay_cancel(now, id),
+            RelayStanding::Cancelling { until } if until <= now.mono => {
                 let client = relay.client;
                 self.on_relay_failed(now, id, ClientFailure::TimedOut);
                 self.abandon_client(now, client);
-            } else {
-                self.send_relay_cancel(now, id);
             }
+            RelayStanding::Calling { .. }
+            | RelayStanding::Proceeding { .. }
+            | RelayStanding::Cancelling { .. }
+            | RelayStanding::Answered => {}
         }
         self.rearm_relay(id);
     }
 
     fn rearm_relay(&mut self, id: RelayId) {
         let Some(relay) = self.relays.get_mut(&id) else { return };
-        let deadline = relay.timer_c;
+        let deadline = match relay.standing {
+            RelayStanding::Proceeding { timer_c } => Some(timer_c),
+            RelayStanding::Cancelling { until } => Some(until),
+            RelayStanding::Calling { .. } | RelayStanding::Answered => None,
+        };
         let armed = std::mem::take(&mut relay.armed);
         let armed = self.arm(armed, TimerKey::Relay(id), deadline);
         if let Some(relay) = self.relays.get_mut(&id) {
@@ -448,7 +526,7 @@ impl Engine {
         let Some(mut relay) = self.relays.remove(&id) else { return };
         let armed = std::mem::take(&mut relay.armed);
         self.arm(armed, TimerKey::Relay(id), None);
-        if !relay.answered {
+        if relay.standing != RelayStanding::Answered {
             self.abandon_server(now, relay.server);
         }
     }
@@ -456,12 +534,15 @@ impl Engine {
     /// Refuses what `proxy::validate` refused.
     pub(super) fn refuse(&mut self, now: Now, server: ServerId, refusal: &proxy::Refusal) {
         let (status, reason) = refusal.status();
+        // RFC 3398 §8.2.6.1 maps all of these to 127, interworking; the words say which it was.
+        let cause = format!("Q.850;cause=127;text=\"{reason}\"");
+        let mut extras: SmallVec<[sip::Extra<'_>; 2]> = SmallVec::new();
+        extras.push(("Reason", cause.as_bytes()));
         match refusal {
-            proxy::Refusal::BadExtension(tags) => self.answer(now, server, status, reason, &[("Unsupported", tags)]),
-            proxy::Refusal::UnsupportedScheme | proxy::Refusal::TooManyHops | proxy::Refusal::Loop => {
-                self.answer(now, server, status, reason, &[]);
-            }
+            proxy::Refusal::BadExtension(tags) => extras.push(("Unsupported", tags)),
+            proxy::Refusal::UnsupportedScheme | proxy::Refusal::TooManyHops | proxy::Refusal::Loop => {}
         }
+        self.answer(now, server, status, reason, &extras);
     }
 
     /// Answers without a transaction: the same request gets the same answer, and nothing is remembered.
@@ -474,7 +555,7 @@ impl Engine {
         extras: &[sip::Extra<'_>],
     ) {
         let tag = self.stateless_tag(request);
-        let bytes = sip::respond(request, flow.remote, status, reason, Some(&tag), extras);
+        let Some(bytes) = self.measured(flow, request, status, reason, &tag, extras) else { return };
         let reply = super::transactions::reply_flow(request, flow);
         self.send(reply, bytes);
     }
@@ -491,12 +572,5 @@ impl Engine {
 
     pub(super) fn emit(&mut self, event: Event) {
         self.outputs.push_back(super::Output::Event(event));
-    }
-}
-
-fn ended_by(from: Toward) -> &'static str {
-    match from {
-        Toward::Caller => "caller",
-        Toward::Callee => "callee",
     }
 }

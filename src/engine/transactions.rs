@@ -150,7 +150,14 @@ impl ClientFailure {
 const UNRELIABLE: Reliability = Reliability::Unreliable;
 
 impl Engine {
-    pub(super) fn send(&mut self, flow: Flow, bytes: Bytes) {
+    pub(super) fn send(&mut self, mut flow: Flow, bytes: Bytes) {
+        // A socket that a reload took away leaves its peers to another of the same family.
+        if self.listener(flow.local).is_none() {
+            match self.listener_towards(flow.remote, flow.local) {
+                Some(local) => flow.local = local,
+                None => return self.count("no-socket"),
+            }
+        }
         self.counts.datagrams_out += 1;
         self.outputs.push_back(Output::Datagram { flow, bytes });
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::Engine;
+use crate::config::Config;
 use crate::id::TrunkId;
 use crate::number::E164;
 use crate::routing::{Trunk, Unreachable};
@@ -33,13 +34,14 @@ impl Engine {
         }
         let Some(rate) = trunk.max_calls_per_second else { return true };
         let full = u64::from(rate) * 1000;
-        let passed: Duration = now.mono.since(usage.refilled_at);
-        let refill = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).saturating_mul(u64::from(rate));
-        if usage.refilled_at == Instant::ORIGIN || refill > 0 {
-            usage.tokens =
-                if usage.refilled_at == Instant::ORIGIN { full } else { full.min(usage.tokens.saturating_add(refill)) };
+        if usage.refilled_at == Instant::ORIGIN {
+            usage.tokens = full;
             usage.refilled_at = now.mono;
         }
+        // Whole milliseconds are refilled, and the rest of the time passed is kept for the next look.
+        let passed = u64::try_from(now.mono.since(usage.refilled_at).as_millis()).unwrap_or(u64::MAX);
+        usage.tokens = full.min(usage.tokens.saturating_add(passed.saturating_mul(u64::from(rate))));
+        usage.refilled_at += Duration::from_millis(passed);
         if usage.tokens < 1000 {
             return false;
         }
@@ -53,7 +55,8 @@ impl Engine {
 
     pub(super) fn count_trunk_down(&mut self, trunk: &TrunkId) {
         if let Some(usage) = self.trunk_use.get_mut(trunk) {
-            usage.calls = usage.calls.saturating_sub(1);
+            assert!(usage.calls > 0, "a call of a trunk's is counted down once");
+            usage.calls -= 1;
         }
     }
 
@@ -68,9 +71,15 @@ impl Engine {
         }
     }
 
-    /// Whether an address is one of a trunk's proxy.
-    pub(super) fn is_trunk_address(&self, trunk: &TrunkId, address: SocketAddr) -> bool {
-        self.config.plan.trunks.get(trunk).is_some_and(|trunk| self.proxy_addresses(trunk).contains(&address))
+    /// Whether an address is one of a trunk's, by a version of the configuration: one it sends from, or its proxy's.
+    pub(super) fn is_of_trunk(&self, config: &Config, trunk: &TrunkId, address: SocketAddr) -> bool {
+        let Some(trunk) = config.plan.trunks.get(trunk) else { return false };
+        let ip = address.ip().to_canonical();
+        let sends = trunk
+            .sources
+            .iter()
+            .any(|source| source.net.contains(&ip) && source.port.is_none_or(|port| port == address.port()));
+        sends || self.proxy_addresses(trunk).contains(&address)
     }
 
     /// Request-URI and addresses of a number behind a trunk.
@@ -79,10 +88,11 @@ impl Engine {
     /// Why it cannot be reached just now.
     pub(super) fn trunk_destination(
         &self,
+        config: &Config,
         trunk: &TrunkId,
         number: &E164,
     ) -> Result<(Bytes, SmallVec<[SocketAddr; 2]>), Unreachable> {
-        let trunk = self.config.plan.trunks.get(trunk).ok_or(Unreachable::Gone)?;
+        let trunk = config.plan.trunks.get(trunk).ok_or(Unreachable::Gone)?;
         let calls = self.trunk_use.get(&trunk.id).map_or(0, |usage| usage.calls);
         if trunk.max_calls.is_some_and(|most| calls >= most) {
             return Err(Unreachable::AtLimit);

@@ -84,7 +84,35 @@ pub enum Phase {
         unacknowledged_until: Option<Instant>,
     },
     /// A BYE is on its way.
-    Ending,
+    Ending {
+        /// What the dialog was before, and is again if the BYE is challenged.
+        before: Before,
+    },
+}
+
+/// What a dialog was when a BYE was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Early: a caller may end one of several early dialogs (RFC 3261 §15).
+    Early,
+    /// Answered.
+    Confirmed,
+}
+
+impl Phase {
+    /// Whether the dialog was never answered.
+    pub fn is_early(self) -> bool {
+        matches!(self, Phase::Early | Phase::Ending { before: Before::Early })
+    }
+
+    /// With a BYE on its way.
+    fn ending(self) -> Phase {
+        match self {
+            Phase::Early => Phase::Ending { before: Before::Early },
+            Phase::Confirmed { .. } => Phase::Ending { before: Before::Confirmed },
+            Phase::Ending { before } => Phase::Ending { before },
+        }
+    }
 }
 
 /// Why we end a dialog ourselves.
@@ -98,18 +126,6 @@ pub enum End {
     Unacknowledged,
     /// The phone says it has restarted.
     Restarted,
-}
-
-impl End {
-    /// A stable name, for the call record.
-    pub fn name(self) -> &'static str {
-        match self {
-            End::SessionExpired => "session-timer",
-            End::TooLong => "max-call",
-            End::Unacknowledged => "unacknowledged",
-            End::Restarted => "restarted",
-        }
-    }
 }
 
 /// A dialog that runs through us.
@@ -129,33 +145,19 @@ pub struct Dialog {
     pub longest_until: Option<Instant>,
 }
 
-/// A BYE of ours, to be sent to one end in the name of the other.
-#[derive(Clone, Debug)]
-pub struct Bye {
-    /// Where its next hop is, as a URI.
-    pub next: Bytes,
-    /// The request.
-    pub bytes: Bytes,
-}
-
 impl Dialog {
-    /// The dialog that a response with a To tag makes (RFC 3261 §12.1). `is_ours` says whether a Record-Route value is ours.
+    /// The dialog that a response with a To tag makes (RFC 3261 §12.1). `is_own` says whether a Record-Route value is
+    /// the one this call put there.
     pub fn new(
         invite: &Request,
         caller: Flow,
         response: &Response,
         callee: Flow,
-        is_ours: impl Fn(&Uri<'_>) -> bool,
+        is_own: impl Fn(&Uri<'_>) -> bool,
     ) -> Dialog {
         // Towards the caller: what stood in Record-Route before we added ours, in its order (§12.1.1).
         let caller_routes = invite.name_addrs(Name::RecordRoute).map(|route| copy(route.text)).collect();
-        // Towards the callee: what was added behind us, nearest first: the order of a 2xx read backwards (§12.1.2).
-        let mut callee_routes: SmallVec<[Bytes; 1]> = response
-            .name_addrs(Name::RecordRoute)
-            .take_while(|route| !is_ours(&route.uri))
-            .map(|route| copy(route.text))
-            .collect();
-        callee_routes.reverse();
+        let callee_routes = routes_behind(response, is_own);
         Dialog {
             call_id: copy(response.call_id()),
             caller: Side {
@@ -214,7 +216,18 @@ impl Dialog {
     }
 
     /// The INVITE was answered.
-    pub fn on_answer(&mut self, now: Instant, response: &Response, patience: Duration, longest: Duration) {
+    ///
+    /// `is_own` says whether a Record-Route value is the one this call put there.
+    pub fn on_answer(
+        &mut self,
+        now: Instant,
+        response: &Response,
+        patience: Duration,
+        longest: Duration,
+        is_own: impl Fn(&Uri<'_>) -> bool,
+    ) {
+        // RFC 3261 §13.2.2.4: the route set is that of the 2xx, whatever the provisional response said.
+        self.callee.route_set = routes_behind(response, is_own);
         if let Some(contact) = response.name_addrs(Name::Contact).next() {
             self.callee.target = copy(contact.uri.text);
         }
@@ -224,7 +237,8 @@ impl Dialog {
                 self.phase = Phase::Confirmed { unacknowledged_until: Some(now + patience) };
                 self.longest_until = Some(now + longest);
             }
-            Phase::Confirmed { .. } | Phase::Ending => {}
+            Phase::Ending { before: Before::Early } => self.phase = Phase::Ending { before: Before::Confirmed },
+            Phase::Confirmed { .. } | Phase::Ending { before: Before::Confirmed } => {}
         }
     }
 
@@ -232,7 +246,7 @@ impl Dialog {
     pub fn on_ack(&mut self) {
         match &mut self.phase {
             Phase::Confirmed { unacknowledged_until } => *unacknowledged_until = None,
-            Phase::Early | Phase::Ending => {}
+            Phase::Early | Phase::Ending { .. } => {}
         }
     }
 
@@ -241,7 +255,7 @@ impl Dialog {
         let side = self.side_mut(from);
         side.cseq = side.cseq.max(request.cseq().number);
         if request.method() == Method::Bye {
-            self.phase = Phase::Ending;
+            self.phase = self.phase.ending();
         }
     }
 
@@ -258,14 +272,20 @@ impl Dialog {
 
     /// A BYE that was refused as unauthorized changed nothing.
     pub fn on_bye_challenged(&mut self) {
-        self.phase = Phase::Confirmed { unacknowledged_until: None };
+        match self.phase {
+            Phase::Ending { before: Before::Early } => self.phase = Phase::Early,
+            Phase::Ending { before: Before::Confirmed } => {
+                self.phase = Phase::Confirmed { unacknowledged_until: None };
+            }
+            Phase::Early | Phase::Confirmed { .. } => {}
+        }
     }
 
     /// When, and why, we end it ourselves.
     pub fn deadline(&self) -> Option<(Instant, End)> {
         let unacknowledged_until = match self.phase {
             Phase::Confirmed { unacknowledged_until } => unacknowledged_until,
-            Phase::Early | Phase::Ending => return None,
+            Phase::Early | Phase::Ending { .. } => return None,
         };
         [
             self.session_until.map(|at| (at, End::SessionExpired)),
@@ -277,9 +297,16 @@ impl Dialog {
         .min_by_key(|(at, _)| *at)
     }
 
+    /// The URI that a request of ours to one end is sent to next: its first route, else its target.
+    pub fn next_uri(&self, to: Toward) -> Bytes {
+        let receiver = self.side(to);
+        let first = receiver.route_set.first().and_then(|route| crate::sip::NameAddr::parse(route).ok());
+        first.map_or_else(|| receiver.target.clone(), |route| copy(route.uri.text))
+    }
+
     /// A BYE to one end, in the name of the other (RFC 3261 §15.1.1, §12.2.1.1).
-    pub fn bye(&mut self, to: Toward, sent_by: &str, branch: &str) -> Bye {
-        self.phase = Phase::Ending;
+    pub fn bye(&mut self, to: Toward, sent_by: &str, branch: &str) -> Bytes {
+        self.phase = self.phase.ending();
         let sender = self.side_mut(to.other());
         sender.cseq = sender.cseq.saturating_add(1);
         let (from, cseq) = (sender.identity.clone(), sender.cseq);
@@ -303,15 +330,19 @@ impl Dialog {
         line(&[b"CSeq: ", cseq.to_string().as_bytes(), b" BYE"]);
         line(&[b"Content-Length: 0"]);
         line(&[]);
-        let next = match receiver.route_set.first() {
-            Some(route) => match crate::sip::NameAddr::parse(route) {
-                Ok(route) => copy(route.uri.text),
-                Err(_) => receiver.target.clone(),
-            },
-            None => receiver.target.clone(),
-        };
-        Bye { next, bytes: Bytes::from(out) }
+        Bytes::from(out)
     }
+}
+
+/// What was added to Record-Route behind us, nearest first: the order of a response read backwards (RFC 3261 §12.1.2).
+fn routes_behind(response: &Response, is_own: impl Fn(&Uri<'_>) -> bool) -> SmallVec<[Bytes; 1]> {
+    let mut routes: SmallVec<[Bytes; 1]> = response
+        .name_addrs(Name::RecordRoute)
+        .take_while(|route| !is_own(&route.uri))
+        .map(|route| copy(route.text))
+        .collect();
+    routes.reverse();
+    routes
 }
 
 fn copy(text: &[u8]) -> Bytes {

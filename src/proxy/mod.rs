@@ -4,7 +4,6 @@
 //! companies, departments or persons.
 
 mod branch;
-mod breadth;
 mod cancel;
 mod dialog;
 mod forward;
@@ -12,9 +11,8 @@ mod route;
 mod validate;
 
 pub use branch::{Branch, LoopKey};
-pub use breadth::fork_shares;
 pub use cancel::{ack_for, cancel_for};
-pub use dialog::{Bye, Dialog, DialogKey, End, Phase, Side, Toward};
+pub use dialog::{Before, Dialog, DialogKey, End, Phase, Side, Toward};
 pub use forward::{Forward, Strip, backward};
 pub use route::{NextHop, Routes, Routing, route};
 pub use validate::{Admitted, Refusal, validate};

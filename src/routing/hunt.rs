@@ -400,6 +400,15 @@ impl Hunt {
         }
     }
 
+    /// How long that offer may ring, or rang.
+    pub fn ring_of(&self, offer: OfferId) -> Duration {
+        match self.offers.iter().find(|known| known.id == offer).map(|known| &known.whom) {
+            Some(Whom::User { member: Some((department, _)), .. }) => department.ring,
+            Some(Whom::User { user, member: None }) => user.ring,
+            Some(Whom::External(_)) | None => Duration::ZERO,
+        }
+    }
+
     /// The plan the call began with, and keeps.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan

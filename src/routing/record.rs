@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, AnswerCause};
+use super::{Answer, AnswerCause, words};
 use crate::number::Form;
+use crate::time::Now;
 
 /// What was decided for one call, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,28 @@ pub struct DecisionRecord {
     pub answered_by: Option<AnsweredRecord>,
     /// How the caller was answered; null while that is not decided.
     pub answer: Option<Answer>,
+}
+
+impl DecisionRecord {
+    /// The record of a call that was refused before anything was decided: whose it was was never looked up.
+    pub fn refused(now: Now, number: String, caller: String, answer: Answer) -> DecisionRecord {
+        DecisionRecord {
+            number,
+            company: None,
+            caller,
+            at: words::stamp(now.wall, chrono_tz::Tz::UTC),
+            trunk: None,
+            from_user: None,
+            form: None,
+            label: None,
+            door: None,
+            passed: Vec::new(),
+            route: None,
+            steps: Vec::new(),
+            answered_by: None,
+            answer: Some(answer),
+        }
+    }
 }
 
 /// A refusal at the door.

@@ -56,7 +56,7 @@ fn a_call_is_answered_and_the_caller_hangs_up() {
     assert!(agents_busy(&mut world).is_empty());
     let record = world.records.last().expect("the call was recorded").clone();
     assert_eq!(record.status, 200);
-    assert_eq!(record.ended_by, "caller");
+    assert_eq!(record.ended_by, switchboard::engine::EndedBy::Caller);
     assert_eq!(record.answered_by, ["221"]);
     assert!(record.answered_at.is_some_and(|at| at < record.ended_at));
     world.end();
@@ -71,7 +71,7 @@ fn a_call_is_answered_and_the_phone_hangs_up() {
     world.pass(seconds(10));
     let events = world.call_events("airtel", call);
     assert!(events.contains(&CallEvent::Ended { by: EndedBy::Remote }), "{events:?}");
-    assert_eq!(world.records.last().unwrap().ended_by, "callee");
+    assert_eq!(world.records.last().unwrap().ended_by, switchboard::engine::EndedBy::Callee);
     assert!(agents_busy(&mut world).is_empty());
     world.end();
 }
@@ -105,7 +105,7 @@ fn the_caller_gives_up_and_gets_its_487_at_once() {
     world.pass(Duration::from_millis(10));
     assert_eq!(world.refusal("airtel", call).map(|(status, _)| status), Some(487));
     assert_eq!(world.cancel_reasons("asha"), [None], "nobody answered elsewhere");
-    assert_eq!(world.records.last().unwrap().ended_by, "cancelled");
+    assert_eq!(world.records.last().unwrap().ended_by, switchboard::engine::EndedBy::Cancelled);
     world.end();
 }
 
@@ -391,6 +391,105 @@ fn a_late_copy_of_the_answer_does_not_bring_an_ended_call_back() {
     }
     assert_eq!(world.engine.audit().dialogs, 0);
     assert_eq!(world.records.len(), 1);
+    world.end();
+}
+
+#[test]
+fn somebody_who_becomes_another_person_by_a_reload_stays_busy() {
+    let globex = |more: &str| {
+        let mut text = String::from(
+            "name = \"Globex\"\ndomain = \"globex.example\"\ntimezone = \"Europe/Berlin\"\n\n[numbers.\"+493012345678\"]\n\
+             routes = [ { to = \"department:desk\" } ]\n\n[departments.desk]\nmembers = [\"305\"]\nwrap-up = \"10s\"\n\n",
+        );
+        text.push_str(&user("305", more));
+        text
+    };
+    let sales = "[departments.sales]\nmembers = [\"221\"]\n";
+    let plan = |acme_user: &str, globex_user: &str| {
+        configuration(MACHINE, &[("acme", &acme(sales, &[("221", acme_user)])), ("globex", &globex(globex_user))])
+    };
+    let mut world = World::new(plan("email = \"asha@bpo.example\"", "email = \"asha@bpo.example\""));
+    world.trunk("airtel", "192.0.2.1:5060");
+    world.phone("asha at acme", "221", "acme.example", Behaviour::answer_after(seconds(1)));
+    world.phone("asha at globex", "305", "globex.example", Behaviour::answer_after(seconds(1)));
+    let first = world.call("airtel", "+493012345678", "+919811112222");
+    world.pass(seconds(2));
+    // Now both are `asha`; who talks is still the same.
+    world.adopt(plan("person = \"asha\"", "person = \"asha\""));
+    let second = world.call("airtel", "+918041234567", "+919811113333");
+    world.pass(seconds(1));
+    assert_eq!(world.refusal("airtel", second).map(|(status, _)| status), Some(486));
+    world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, first));
+    world.pass(seconds(1));
+    assert_eq!(agents_busy(&mut world), ["221@acme wrap-up", "305@globex wrap-up"]);
+    world.pass(seconds(10));
+    let third = world.call("airtel", "+918041234567", "+919811113333");
+    world.pass(seconds(2));
+    assert!(world.answered("airtel", third));
+    world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, third));
+    world.end();
+}
+
+#[test]
+fn a_call_goes_on_under_the_address_it_began_with() {
+    let mut world = World::new(one_company(SALES, &three()));
+    world.trunk("airtel", "192.0.2.1:5060");
+    world.phone("asha", "221", "acme.example", Behaviour::answer_after(seconds(5)));
+    let call = world.call("airtel", "+918041234567", "+919811112222");
+    world.pass(seconds(1));
+    world.adopt_as(one_company(SALES, &three()), "sip.switchboard.example:5060");
+    world.pass(seconds(6));
+    assert!(world.answered("airtel", call), "{:?}", world.call_events("airtel", call));
+    world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, call));
+    world.pass(seconds(1));
+    assert_eq!(ended(&world, "asha"), 1);
+    world.end();
+}
+
+#[test]
+fn a_leg_that_lost_counts_against_its_trunk_no_longer() {
+    let mobile = "ring-on = [\"extension\", \"mobile\"]\nmobile = \"+919810000001\"";
+    let mut world = World::new(one_company("[departments.sales]\nmembers = [\"221\"]\n", &[("221", mobile)]));
+    world.trunk("airtel", "192.0.2.1:5060");
+    world.with_trunk("airtel", |trunk, _| trunk.behave(Behaviour::ring_only()));
+    world.phone("asha", "221", "acme.example", Behaviour::answer_after(seconds(2)));
+    let calls_of_trunk = |world: &mut World| match world.command(Command::Status) {
+        Reply::Status(status) => status.trunks["airtel"].calls,
+        other => panic!("{other:?}"),
+    };
+    let call = world.call("airtel", "+918041234567", "+919811112222");
+    world.pass(seconds(1));
+    assert_eq!(calls_of_trunk(&mut world), 2, "in, and out to the mobile");
+    world.pass(seconds(2));
+    assert!(world.answered("airtel", call));
+    assert_eq!(calls_of_trunk(&mut world), 1, "the desk phone won");
+    world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, call));
+    world.pass(seconds(1));
+    assert_eq!(calls_of_trunk(&mut world), 0);
+    world.end();
+}
+
+#[test]
+fn routes_that_a_caller_wrote_beyond_us_go_nowhere() {
+    let mut world = World::new(one_company(SALES, &three()));
+    world.trunk("airtel", "192.0.2.1:5060");
+    world.phone("asha", "221", "acme.example", Behaviour::answer_after(seconds(1)));
+    let call = world.with_trunk("airtel", |trunk, now| {
+        trunk.place(
+            now,
+            switchboard::peer::OutgoingCall {
+                number: "+918041234567".into(),
+                caller: "+919811112222".into(),
+                fields: vec![("Route".into(), "<sip:203.0.113.10:5060;lr>, <sip:premium@inner.example;lr>".into())],
+                ..Default::default()
+            },
+        )
+    });
+    world.pass(seconds(2));
+    assert!(world.answered("airtel", call), "{:?}", world.call_events("airtel", call));
+    let invite = world.sent_to("198.51.100.1:5060").into_iter().find(|seen| seen.first_line().starts_with("INVITE"));
+    assert_eq!(invite.expect("the phone was called").header("Route"), None);
+    world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, call));
     world.end();
 }
 

@@ -9,5 +9,12 @@
 )]
 
 mod calls;
+mod chaos;
 mod companies;
+mod door;
+mod raw;
+mod registrations;
+mod reloads;
+mod strangers;
+mod torture;
 mod world;

@@ -44,6 +44,9 @@ impl Seen {
 /// Decides about a datagram on the wire: `false` loses it.
 type Rule = Box<dyn FnMut(&Seen) -> bool>;
 
+/// How long each copy of a datagram takes to arrive; none: it is lost.
+type Weather = Box<dyn FnMut(&Seen) -> Vec<Duration>>;
+
 /// The world.
 pub struct World {
     pub engine: Engine,
@@ -55,6 +58,7 @@ pub struct World {
     sequence: u64,
     pub seen: Vec<Seen>,
     rule: Option<Rule>,
+    weather: Option<Weather>,
     pub phone_events: BTreeMap<&'static str, Vec<PhoneEvent>>,
     pub trunk_events: BTreeMap<&'static str, Vec<(CallKey, CallEvent)>>,
     pub records: Vec<CallRecord>,
@@ -98,6 +102,7 @@ impl World {
             sequence: 0,
             seen: Vec::new(),
             rule: None,
+            weather: None,
             phone_events: BTreeMap::new(),
             trunk_events: BTreeMap::new(),
             records: Vec::new(),
@@ -154,6 +159,10 @@ impl World {
         self.trunks.insert(name, Trunk::new(TrunkSettings::new(address, SWITCHBOARD.parse().unwrap(), seed)));
         self.by_address.insert(address, name);
         self.trunk_events.insert(name, Vec::new());
+    }
+
+    pub fn phone_ref(&self, name: &str) -> &Phone {
+        self.phones.get(name).unwrap_or_else(|| panic!("no phone {name}"))
     }
 
     pub fn phone_mut(&mut self, name: &str) -> &mut Phone {
@@ -229,6 +238,16 @@ impl World {
         self.rule = None;
     }
 
+    /// From now on, `weather` decides how often and how late each datagram arrives.
+    pub fn disturb(&mut self, weather: impl FnMut(&Seen) -> Vec<Duration> + 'static) {
+        self.weather = Some(Box::new(weather));
+    }
+
+    /// From now on, each arrives once and soon.
+    pub fn calm(&mut self) {
+        self.weather = None;
+    }
+
     /// Puts a datagram of nobody's on the wire.
     pub fn inject(&mut self, from: &str, bytes: &[u8]) {
         let from = from.parse().unwrap();
@@ -249,19 +268,31 @@ impl World {
         {
             return;
         }
-        self.sequence += 1;
-        self.wire.insert((self.now.mono + Duration::from_millis(1), self.sequence), seen);
+        let delays = match &mut self.weather {
+            Some(weather) => weather(&seen),
+            None => vec![Duration::from_millis(1)],
+        };
+        for delay in delays {
+            self.sequence += 1;
+            self.wire.insert((self.now.mono + delay, self.sequence), seen.clone());
+        }
     }
 
     // ---- time -------------------------------------------------------------------------------------------------------
 
     /// Lets that much time pass.
     pub fn pass(&mut self, length: Duration) {
+        self.pass_watched(length, |_| {});
+    }
+
+    /// Lets that much time pass, and shows the world after everything that happens.
+    pub fn pass_watched(&mut self, length: Duration, mut watch: impl FnMut(&World)) {
         let end = self.now + length;
         self.flush();
         while let Some(at) = self.next_event().filter(|at| *at <= end.mono) {
             self.advance(at);
             self.step();
+            watch(self);
         }
         self.advance(end.mono);
     }
@@ -375,7 +406,14 @@ impl World {
 
     /// A new version of the configuration.
     pub fn adopt(&mut self, config: Config) {
-        let input = Input::Adopt { config: Arc::new(config), listeners: listeners() };
+        self.adopt_as(config, SWITCHBOARD);
+    }
+
+    /// A new version of the configuration that calls us something else in Via and Record-Route.
+    pub fn adopt_as(&mut self, config: Config, advertised: &str) {
+        let mut listeners = listeners();
+        listeners[0].advertised = advertised.to_owned();
+        let input = Input::Adopt { config: Arc::new(config), listeners };
         self.engine.handle_input(self.now, input);
         self.flush();
     }

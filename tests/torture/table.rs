@@ -65,8 +65,8 @@ pub(crate) const RFC4475: &[Row] = &[
     ("insuf", Refused(400, Fault::MissingFrom)),
     ("unkscm", Core(416)),
     ("novelsc", Core(416)),
-    // A registrar has no such address-of-record (RFC 3261 §10.3 item 5); the schemes alone are no fault.
-    ("unksm2", Core(404)),
+    // RFC 3261 §10.2: the To of a REGISTER is a SIP or SIPS URI; elsewhere the schemes alone are no fault.
+    ("unksm2", Core(400)),
     ("bext01", Core(420)),
     ("invut", Forwarded),
     ("regaut01", Core(401)),

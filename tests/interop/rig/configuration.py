@@ -13,15 +13,21 @@ def password(extension, domain):
 
 
 class Company:
-    """One company file: users, one department with all of them, and one number that rings it."""
+    """One company file: users, one department with all of them, and one number that rings it.
 
-    def __init__(self, identity, number, extensions, strategy="simultaneous", ring="25s"):
+    `persons` says who is behind an extension (where it is somebody of other companies too), `department` what else is
+    written of the department.
+    """
+
+    def __init__(self, identity, number, extensions, strategy="simultaneous", ring="25s", persons=(), department=()):
         self.identity = identity
         self.domain = f"{identity}.example"
         self.number = number
         self.extensions = list(extensions)
         self.strategy = strategy
         self.ring = ring
+        self.persons = dict(persons)
+        self.department = list(department)
 
     def text(self):
         members = ", ".join(f'"{extension}"' for extension in self.extensions)
@@ -38,6 +44,7 @@ class Company:
             f"members  = [{members}]",
             f'strategy = "{self.strategy}"',
             f'ring     = "{self.ring}"',
+            *self.department,
         ]
         for extension in self.extensions:
             lines += [
@@ -46,6 +53,8 @@ class Company:
                 f'name     = "Extension {extension}"',
                 f'password = "{password(extension, self.domain)}"',
             ]
+            if extension in self.persons:
+                lines.append(f'person   = "{self.persons[extension]}"')
         return "\n".join(lines) + "\n"
 
 

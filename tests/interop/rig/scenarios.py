@@ -80,6 +80,7 @@ def conversation(stage):
         phone.hang_up()
         call.expect_done()
         phone.expect_calls_closed(2)
+        daemon.expect_counters()
         daemon.expect_idle()
     daemon.stop()
 
@@ -105,7 +106,7 @@ def fork(stage):
         phones.append(stage.sipp(f"{extension}-first", behaviour, ("127.0.0.1", port), hold=1000))
     stage.sipp("trunk-answered", "trunk-calls", (TRUNK_ADDRESS, TRUNK_PORT), remote=proxy, rows=[row], hold=500).expect_done()
     for phone in phones:
-        phone.expect_done()
+        expect_nothing_sent_again(phone, phone.expect_done())
     daemon.expect_no_calls()
 
     phones = [
@@ -114,7 +115,8 @@ def fork(stage):
     ]
     stage.sipp("trunk-gives-up", "trunk-gives-up", (TRUNK_ADDRESS, TRUNK_PORT), remote=proxy, rows=[row]).expect_done()
     for phone in phones:
-        phone.expect_done()
+        expect_nothing_sent_again(phone, phone.expect_done())
+    daemon.expect_counters()
     daemon.expect_idle()
     daemon.stop()
 
@@ -122,9 +124,17 @@ def fork(stage):
 def load(stage):
     """10,000 calls at 200 a second, to 60 companies of five people each under every one-at-a-time strategy: none fails."""
     daemon, proxy, companies = busy_house(stage)
+    before, resident, _ = daemon.usage()
     calls = start_load(stage, proxy, companies, LOAD_CALLS)
     expect_load_done(calls)
+    after, _, _ = daemon.usage()
+    daemon.expect_counters()
     daemon.expect_idle()
+    _, still_resident, highest = daemon.usage()
+    print(
+        f"    daemon: {(after - before) / LOAD_CALLS * 1e6:.0f} µs of CPU a call; "
+        f"{resident} KiB resident before, {highest} at most, {still_resident} after"
+    )
     daemon.stop()
 
 
@@ -154,6 +164,7 @@ def reload(stage):
     if not all(call.process.is_alive() for call in calls):
         raise Failure("the calls ended before the reloads did, so the reloads proved nothing")
     expect_load_done(calls)
+    daemon.expect_counters()
     daemon.expect_idle()
     daemon.stop()
 
@@ -195,6 +206,7 @@ def nat_story(stage, network):
     phone.hang_up()
     call.expect_done()
     phone.expect_calls_closed(2)
+    daemon.expect_counters()
     daemon.expect_idle()
     daemon.stop()
 
@@ -216,12 +228,98 @@ def hostile(stage):
     stage.sipp("trunk", "trunk-calls", trunk, remote=proxy, rows=[row], hold=200).expect_done()
     phone.expect_done()
     daemon.expect_alive()
+    # What it was sent is counted under many names; what must not be are our own faults, and nothing may go unread.
+    daemon.expect_none_counted("defects", "send-buffer-full", "receive-errors", "transport-errors")
+    read = daemon.counters()["datagrams-received"]
+    if read < sent:
+        raise Failure(f"{sent} datagrams were sent, but only {read} read")
     print(f"    {sent} hostile datagrams, then a call, one process")
     daemon.expect_idle()
     daemon.stop()
 
 
-SCENARIOS = {function.__name__: function for function in (conversation, fork, load, reload, nat, hostile)}
+def terminate(stage):
+    """A changed file and SIGHUP load the configuration; on SIGTERM new calls get 503, those that talk or ring end normally, and then the daemon."""
+    quick = Company("acme", "+918040000001", ["221", "222"], "serial")
+    slow = Company("globex", "+918040000002", ["305"])
+    daemon = stage.daemon([quick, slow])
+    proxy = ("127.0.0.1", DAEMON_PORT)
+    register_all([(e, quick.domain, password(e, quick.domain)) for e in quick.extensions], ("127.0.0.1", PHONE_PORT), proxy)
+    register_all([("305", slow.domain, password("305", slow.domain))], ("127.0.0.1", PHONE_PORT + 1), proxy)
+
+    quick.ring = "20s"
+    daemon.directory.write(quick.identity, quick.text())
+    noticed = eventually("a changed file is loaded without being asked for", 5, daemon.last_reload)
+    if noticed["outcome"] != "adopted" or "25s" not in noticed["changes"] or "20s" not in noticed["changes"]:
+        raise Failure(f"the reload after `ring = 25s` became `20s` was {noticed}")
+    daemon.hang_up()
+    again = eventually("SIGHUP loads the configuration", 5, lambda: (now := daemon.last_reload())["at"] > noticed["at"] and now)
+    if again["outcome"] != "adopted":
+        raise Failure(f"the reload after SIGHUP was {again}")
+
+    phones = [
+        stage.sipp("phones-quick", "phone-answers", ("127.0.0.1", PHONE_PORT), 2, hold=50),
+        stage.sipp("phone-slow", "phone-answers", ("127.0.0.1", PHONE_PORT + 1), 1, hold=4000),
+    ]
+    row = (quick.number, CALLER, 4000)
+    talking = stage.sipp("trunk-talks", "trunk-calls", (TRUNK_ADDRESS, TRUNK_PORT), 2, remote=proxy, rows=[row], hold=5000)
+    row = (slow.number, CALLER, 4000)
+    ringing = stage.sipp("trunk-rings", "trunk-calls", (TRUNK_ADDRESS, TRUNK_PORT + 1), remote=proxy, rows=[row], hold=2000)
+    states = lambda: sorted(call["state"] for call in daemon.json("calls"))  # noqa: E731
+    eventually("two calls talk and one rings", 3, lambda: states() == ["ringing", "talking", "talking"])
+
+    daemon.terminate()
+    eventually("the daemon says it is draining", 2, lambda: daemon.json("status")["engine"]["draining"])
+    if states() != ["ringing", "talking", "talking"]:
+        raise Failure(f"SIGTERM changed the calls that were on: {states()}")
+    stage.sipp("trunk-refused", "trunk-is-refused", (TRUNK_ADDRESS, TRUNK_PORT + 2), 5, remote=proxy, rows=[row], rate=50).expect_done()
+    daemon.expect_counters()
+    for calls in (talking, ringing, *phones):
+        expect_nothing_sent_again(calls, calls.expect_done())
+    daemon.expect_ended(5)
+
+
+def burst(stage):
+    """Sixty calls at once to two companies that share one person ring that person once; those that wait are served one after the other."""
+    sixty = 60
+    queue = ['wait     = "60s"', f"max-waiting = {sixty}"]
+    # Asha works for two companies where nobody waits, Ravi for two where callers do.
+    hasty = [
+        Company("acme", "+918040000001", ["221"], persons={"221": "asha"}),
+        Company("globex", "+918040000002", ["305"], persons={"305": "asha"}),
+    ]
+    patient = [
+        Company("initech", "+918040000003", ["221"], persons={"221": "ravi"}, department=queue),
+        Company("umbrella", "+918040000004", ["305"], persons={"305": "ravi"}, department=queue),
+    ]
+    daemon = stage.daemon(hasty + patient)
+    proxy = ("127.0.0.1", DAEMON_PORT)
+    for companies, wanted in ((hasty, (1, sixty - 1)), (patient, (sixty, 0))):
+        phones = []
+        for index, company in enumerate(companies):
+            address = ("127.0.0.1", PHONE_PORT + index)
+            register_all([(e, company.domain, password(e, company.domain)) for e in company.extensions], address, proxy)
+            # More calls than there are: it is ended, not done.
+            phones.append(stage.sipp(company.identity, "phone-answers", address, sixty * 2, hold=30, seconds=60, noting=True))
+        names = " and ".join(company.identity for company in companies)
+        trunk = stage.sipp(
+            "trunk-" + "-".join(company.identity for company in companies), "trunk-calls-or-finds-busy", (TRUNK_ADDRESS, TRUNK_PORT), sixty,
+            remote=proxy, rows=[(company.number, CALLER, 4000) for company in companies], rate=sixty * 1000, hold=60, seconds=60,
+        )  # fmt: skip
+        statistics = trunk.expect_done()
+        expect_nothing_sent_again(trunk, statistics)
+        answered, busy = statistics["GenericCounter1(C)"], statistics["GenericCounter2(C)"]
+        rung = [phone.expect_ended()["IncomingCall(C)"] for phone in phones]
+        print(f"    {names}: {answered} answered, {busy} found busy; the person's phones rang {rung[0]} and {rung[1]} times")
+        if (answered, busy) != wanted or sum(rung) != answered:
+            raise Failure(f"{names}: {answered} answered and {busy} found busy, not {wanted}; the phones rang {rung} times")
+        expect_one_at_a_time(phones)
+    daemon.expect_counters()
+    daemon.expect_idle()
+    daemon.stop()
+
+
+SCENARIOS = {function.__name__: function for function in (conversation, fork, load, reload, nat, hostile, terminate, burst)}
 
 
 # Helpers of the stories above.
@@ -290,6 +388,27 @@ def start_load(stage, proxy, companies, calls):
         remote=proxy, rows=rows, rate=LOAD_RATE, hold=500, seconds=seconds,
     )  # fmt: skip
     return trunk, phones
+
+
+def expect_nothing_sent_again(call, statistics):
+    """On loopback nothing is lost: what is sent again was not answered in time, or answered wrongly."""
+    if statistics["Retransmissions(C)"]:
+        raise Failure(f"sipp {call.name} had to send {statistics['Retransmissions(C)']} messages again\n{call.errors()}")
+
+
+def expect_one_at_a_time(phones):
+    """From each INVITE that any of these phones gets until that call's BYE, none of them gets another INVITE."""
+    happened = sorted((clock, call, first.split()[0]) for phone in phones for clock, way, call, first in phone.messages() if way == "R")
+    if not happened:
+        raise Failure("the phones noted no message")
+    busy_with = None
+    for clock, call, method in happened:
+        if method == "INVITE" and busy_with is None:
+            busy_with = call
+        elif method == "INVITE":
+            raise Failure(f"the person was rung for {call} at {clock:.6f} while on {busy_with}")
+        elif method == "BYE" and call == busy_with:
+            busy_with = None
 
 
 def expect_load_done(calls):

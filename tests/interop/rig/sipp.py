@@ -1,9 +1,13 @@
 """sipp as the trunk and as phones."""
 
 import csv
+import signal
 from pathlib import Path
 
 from .processes import Failure
+
+# What sipp says when it is told to end: no call failed; ended by a command; there was no call at all.
+ENDED_WELL = {0, 97, 99}
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
 
@@ -11,16 +15,19 @@ SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
 class Sipp:
     """One running sipp and the statistics it leaves."""
 
-    def __init__(self, processes, name, scenario, local, calls, remote=None, rows=None, rate=None, hold=None, seconds=20, namespace=None):
+    def __init__(self, processes, name, scenario, local, calls, remote=None, rows=None, rate=None, hold=None, seconds=20, namespace=None, noting=False):
         self.name = name
         self.calls = calls
         self.seconds = seconds
         self.statistics_path = processes.directory / f"{name}.stat.csv"
         self.errors_path = processes.directory / f"{name}.errors.log"
+        self.messages_path = processes.directory / f"{name}.messages.csv"
         arguments = ["sipp", "-sf", SCENARIOS / f"{scenario}.xml", "-i", local[0], "-p", local[1], "-m", calls, "-nostdin"]
         arguments += ["-trace_err", "-error_file", self.errors_path, "-error_overwrite", "true"]
         arguments += ["-trace_stat", "-stf", self.statistics_path, "-fd", "1"]
         arguments += ["-timeout", f"{seconds}s", "-timeout_error", "-buff_size", "1048576"]
+        if noting:
+            arguments += ["-trace_shortmsg", "-shortmessage_file", self.messages_path, "-shortmessage_overwrite", "true"]
         if rows is not None:
             path = processes.directory / f"{name}.rows.csv"
             path.write_text("SEQUENTIAL\n" + "".join(";".join(str(cell) for cell in row) + "\n" for row in rows))
@@ -44,6 +51,23 @@ class Sipp:
                 f"{self.errors()}"
             )
         return statistics
+
+    def expect_ended(self):
+        """Told to end: it finishes the calls it has; none may have failed. For one that cannot know how many will come."""
+        if self.process.is_alive():
+            self.process.process.send_signal(signal.SIGUSR1)
+        status = self.process.wait(self.seconds)
+        statistics = self.statistics()
+        if status not in ENDED_WELL or statistics["FailedCall(C)"] != 0:
+            raise Failure(f"sipp {self.name}: {statistics['FailedCall(C)']} calls failed, exit status {status}\n{self.errors()}")
+        return statistics
+
+    def messages(self):
+        """What was sent and received, in order: (seconds since 1970, R or S, Call-ID, first line)."""
+        if not self.messages_path.exists():
+            return []
+        lines = (line.split("\t") for line in self.messages_path.read_text(errors="replace").splitlines())
+        return [(float(clock), direction, call, first) for _, _, clock, direction, call, _, first in lines]
 
     def statistics(self):
         """The last line of sipp's statistics, numbers as numbers."""

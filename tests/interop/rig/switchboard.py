@@ -1,6 +1,10 @@
 """The daemon under test, started from its release binary and asked through its control socket."""
 
 import json
+import os
+import re
+import signal
+from pathlib import Path
 
 from .processes import Failure, eventually, run
 
@@ -8,6 +12,14 @@ READY_WITHIN = 10
 # A transaction may linger 64·T1 = 32 s after its last message (RFC 3261 §17, RFC 6026).
 IDLE_WITHIN = 45
 BUSY_WORDS = {"on-call", "ringing", "wrap-up"}
+
+# What a run without losses may count: traffic, and the first REGISTER of a phone, which is challenged. Every other
+# counter (stray-response, transport-errors, undeliverable, defects …) is a finding unless the scenario says why not.
+ORDINARY = {"datagrams-in", "datagrams-out", "datagrams-received", "datagrams-sent", "keep-alives", "no-credentials"}
+
+# A line of its log from WARN up, but for a broken configuration, which the scenarios look at themselves.
+WARNING = re.compile(r" (WARN|ERROR) ")
+REFUSAL = "configuration refused"
 
 
 class Switchboard:
@@ -73,13 +85,67 @@ class Switchboard:
             every=1,
         )
 
-    def stop(self, seconds=15):
-        """SIGTERM with no call in progress: it must end by itself, and say 0."""
+    def counters(self):
+        """Everything counted since the start, by name: the engine's and the daemon's own."""
+        status = self.json("status")
+        return {**status["engine"]["counters"], **status["daemon"]["counters"]}
+
+    def expect_counters(self, *expected):
+        """Nothing was counted but ordinary traffic and what is `expected`; nothing was lost on the way, and no warning logged."""
+        warnings = [line for line in self.process.output().splitlines() if WARNING.search(line) and REFUSAL not in line]
+        if warnings:
+            raise Failure("the daemon's log has warnings:\n" + "\n".join(warnings[:5]))
+        counters = self.counters()
+        unusual = {name: n for name, n in counters.items() if n and name not in ORDINARY and name not in expected}
+        if unusual:
+            raise Failure(f"`switchboard status --json` counts what should not happen: {unusual}")
+        missing = [name for name in expected if not counters.get(name)]
+        if missing:
+            raise Failure(f"`switchboard status --json` does not count {', '.join(missing)}: {counters}")
+        if counters["datagrams-in"] != counters["datagrams-received"] or counters["datagrams-out"] != counters["datagrams-sent"]:
+            raise Failure(f"the engine and the sockets do not count the same datagrams: {counters}")
+
+    def expect_none_counted(self, *names):
+        counters = self.counters()
+        counted = {name: counters.get(name, 0) for name in names if counters.get(name, 0)}
+        if counted:
+            raise Failure(f"`switchboard status --json` counts what should not happen: {counted}")
+
+    def usage(self):
+        """CPU seconds used so far, resident memory now and at its highest in KiB, as the kernel counts them (proc(5))."""
+        process = Path("/proc") / str(self.pid)
+        # The second field is the program's name in parentheses and may hold anything; utime and stime are 14 and 15.
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])
+        memory = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        kib = lambda name: int(memory[name].split()[0])  # noqa: E731
+        return ticks / os.sysconf("SC_CLK_TCK"), kib("VmRSS"), kib("VmHWM")
+
+    def last_reload(self):
+        """What came of the last load of the files; None before the first."""
+        return self.json("status")["daemon"]["last-reload"]
+
+    def hang_up(self):
+        """SIGHUP."""
+        self.process.process.send_signal(signal.SIGHUP)
+
+    def terminate(self):
+        """SIGTERM; does not wait."""
         self.expect_alive()
         self.process.process.terminate()
+
+    def expect_ended(self, seconds):
+        """The exit status must be 0, and its control socket gone."""
         status = self.process.wait(seconds)
         if status != 0:
             raise Failure(f"on SIGTERM the daemon exited with {status}:\n{self.process.tail()}")
+        if self.directory.socket.exists():
+            raise Failure(f"the daemon ended and left {self.directory.socket} behind")
+
+    def stop(self, seconds=15):
+        """SIGTERM with no call in progress: it must end by itself, and say 0."""
+        self.terminate()
+        self.expect_ended(seconds)
 
 
 def count(value, key):
