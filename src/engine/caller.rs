@@ -19,19 +19,21 @@ pub(super) fn dialled_number(plan: &Plan, company: &Company, dialled: &str) -> O
     number::read_called(dialled, &dial, |number| plan.numbers.contains_key(number))
 }
 
-/// The arrival of a user's call. In its own company an extension is known by itself; elsewhere by its company too.
+/// The arrival of a user's call, to something of that company's. In its own company an extension is known by itself; elsewhere
+/// by its company too.
 pub(super) fn arrival(
     call: CallRef,
     user: &User,
+    company: Option<&CompanyId>,
     called: Called,
     form: Option<Form>,
-    company: Option<&CompanyId>,
     shuffle: u64,
 ) -> Arrival {
-    let caller = match company {
-        Some(company) if *company != user.id.company => Caller::Name(user.id.to_string().into()),
-        Some(_) | None => Caller::Name(user.id.extension.as_str().into()),
+    let name = match company {
+        Some(company) if *company != user.id.company => user.id.to_string(),
+        Some(_) | None => user.id.extension.to_string(),
     };
+    let caller = Caller::Name(name.into());
     Arrival { call, called, form, caller, trunk: None, from_user: Some(user.id.clone()), shuffle }
 }
 

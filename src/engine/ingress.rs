@@ -387,7 +387,7 @@ impl Engine {
                 let caller = read_trunk_caller(&request, &trunk.dial);
                 Arrival { call, called, form, caller, trunk: Some(trunk.id.clone()), from_user: None, shuffle }
             }
-            Origin::User(proof) => caller::arrival(call, proof.user(), called, form, company.as_ref(), shuffle),
+            Origin::User(proof) => caller::arrival(call, proof.user(), company.as_ref(), called, form, shuffle),
         };
         if let Some(transaction) = self.servers.get_mut(&server) {
             transaction.owner = ServerOwner::Call(call);

@@ -94,13 +94,12 @@ fn by_user(question: &Question, plan: &Plan, from: &str) -> Result<Asked, String
         let (number, form) = caller::dialled_number(plan, company, to).ok_or_else(|| unreadable(to))?;
         (Called::Number(number), Some(form))
     };
-    let callee = match &called {
-        Called::Number(number) => plan.numbers.get(number).map(|(company, _)| &company.id),
-        Called::User(_) | Called::Unknown(_) => Some(&company.id),
+    let of = match &called {
+        Called::Number(number) => plan.numbers.get(number).map_or(company, |(company, _)| company),
+        Called::User(_) | Called::Unknown(_) => company,
     };
-    let callee = callee.cloned();
-    let arrival = caller::arrival(ASKED, user, called, form, callee.as_ref(), 0);
-    Ok(Asked { arrival, company: Some(Arc::clone(company)), user: Some(Arc::clone(user)) })
+    let arrival = caller::arrival(ASKED, user, Some(&of.id), called, form, 0);
+    Ok(Asked { arrival, company: Some(Arc::clone(of)), user: Some(Arc::clone(user)) })
 }
 
 /// A call that a trunk sends.
