@@ -214,12 +214,15 @@ impl Engine {
     pub(super) fn on_branch_response(&mut self, now: Now, id: CallRef, index: usize, response: &Response) {
         let Some(call) = self.calls.get(&id) else { return };
         let Some(fork) = call.forks.get(index) else { return };
-        if !answers(response, &call.request) {
+        let status = response.status();
+        // Of a failure nothing goes back to the caller: it ends the branch and is acknowledged hop by hop (§17.1.1.2),
+        // also where a phone forgot who stands behind us.
+        let ours = if status < 300 { answers(response, &call.request) } else { belongs(response, &call.request) };
+        if !ours {
             self.count("response-not-ours");
             return;
         }
         let (client, sent) = (fork.client, fork.sent.clone());
-        let status = response.status();
         let reception = self.on_client_response(now, client, status, || {
             own_request(&sent).map_or_else(Bytes::new, |invite| proxy::ack_for(&invite, response))
         });
@@ -504,13 +507,16 @@ fn more_telling(one: OfferEnd, other: OfferEnd) -> OfferEnd {
     if weight(other) > weight(one) { other } else { one }
 }
 
-/// Whether a response is one to that request, as far as both say (the branch has been looked at), and has somebody behind
-/// us to go to (RFC 3261 §16.7 item 3).
+/// Whether a response is one to that request, and has somebody behind us to go to (RFC 3261 §16.7 item 3).
 pub(super) fn answers(response: &Response, request: &Request) -> bool {
+    belongs(response, request) && response.vias().nth(1).is_some()
+}
+
+/// Whether a response is one to that request, as far as both say (the branch has been looked at).
+fn belongs(response: &Response, request: &Request) -> bool {
     response.call_id() == request.call_id()
         && response.from_tag() == request.from_tag()
         && response.cseq() == request.cseq()
-        && response.vias().nth(1).is_some()
 }
 
 /// Reads back a request that we wrote ourselves: what was within the limits when it came may exceed them with our fields.
