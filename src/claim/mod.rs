@@ -55,6 +55,8 @@ pub struct Claims {
     wrap_ups: BTreeSet<(Instant, PersonId)>,
     /// Other names under which a call holds a person, since a reload said that somebody it holds is (also) them.
     renamed: BTreeMap<(PersonId, CallRef), BTreeSet<PersonId>>,
+    /// Who a user is now, where a reload has changed that: calls under an older plan still say who it was.
+    known_as: BTreeMap<UserId, PersonId>,
 }
 
 impl Claim {
@@ -70,7 +72,12 @@ impl Claim {
 impl Claims {
     /// None held. `hashing` keys the table.
     pub fn new(hashing: ahash::RandomState) -> Claims {
-        Claims { table: Map::with_hasher(hashing), wrap_ups: BTreeSet::new(), renamed: BTreeMap::new() }
+        Claims {
+            table: Map::with_hasher(hashing),
+            wrap_ups: BTreeSet::new(),
+            renamed: BTreeMap::new(),
+            known_as: BTreeMap::new(),
+        }
     }
 
     /// Takes a free person's claim for ringing. (A person in wrap-up is not free but for a call of its own making: `dial`.)
@@ -78,13 +85,11 @@ impl Claims {
     /// # Errors
     /// The claim that stands in the way; nothing has changed.
     pub fn take(&mut self, now: Now, person: &PersonId, call: CallRef, user: &UserId) -> Result<(), Claim> {
-        match self.table.get(person) {
-            Some(claim) if claim.stands(now.mono) => Err(claim.clone()),
-            Some(_) | None => {
-                self.put(person, Claim { call, user: user.clone(), hold: Hold::Ringing, since: now.wall });
-                Ok(())
-            }
+        if let Some(claim) = self.in_the_way(now.mono, person, user) {
+            return Err(claim.clone());
         }
+        self.hold(now, person, call, user);
+        Ok(())
     }
 
     /// Takes the claim of a person who makes a call: like `take`, but wrap-up does not stand in the way.
@@ -92,13 +97,11 @@ impl Claims {
     /// # Errors
     /// The claim that stands in the way; nothing has changed.
     pub fn dial(&mut self, now: Now, person: &PersonId, call: CallRef, user: &UserId) -> Result<(), Claim> {
-        match self.table.get(person) {
-            Some(claim @ Claim { hold: Hold::Ringing | Hold::OnCall, .. }) => Err(claim.clone()),
-            Some(Claim { hold: Hold::WrapUp { .. }, .. }) | None => {
-                self.put(person, Claim { call, user: user.clone(), hold: Hold::Ringing, since: now.wall });
-                Ok(())
-            }
+        if let Some(claim) = self.in_the_way(now.mono, person, user).filter(|claim| claim.is_held()) {
+            return Err(claim.clone());
         }
+        self.hold(now, person, call, user);
+        Ok(())
     }
 
     /// The call's claim on the person is now for talking. Ignored where the call does not hold it, or talks already.
@@ -155,10 +158,37 @@ impl Claims {
         names
     }
 
-    /// A reload may say that a user is another person than before (R-9: claims are kept). Whoever is held is then held
-    /// under the new name too, as long as under the old one. A person held by two calls already stays with the one that
-    /// has the name.
-    pub fn rename(&mut self, person_of: impl Fn(&UserId) -> Option<PersonId>) {
+    /// What stands in the way of ringing a user, looked for under the name its call's plan has for the person and under
+    /// today's.
+    pub fn in_the_way(&self, now: Instant, person: &PersonId, user: &UserId) -> Option<&Claim> {
+        let today = self.known_as.get(user).filter(|today| *today != person);
+        [Some(person), today]
+            .into_iter()
+            .flatten()
+            .filter_map(|name| self.table.get(name))
+            .find(|claim| claim.stands(now))
+    }
+
+    fn hold(&mut self, now: Now, person: &PersonId, call: CallRef, user: &UserId) {
+        let claim = Claim { call, user: user.clone(), hold: Hold::Ringing, since: now.wall };
+        if let Some(today) = self.known_as.get(user).filter(|today| *today != person).cloned() {
+            self.renamed.entry((person.clone(), call)).or_default().insert(today.clone());
+            self.put(&today, claim.clone());
+        }
+        self.put(person, claim);
+    }
+
+    /// A reload may say that users are other persons than before (R-9: claims are kept). Whoever is held is then held under
+    /// the new name too, as long as under the old one, and calls that began before take both. A person held by two calls
+    /// already stays with the one that has the name. `person_of` says who a user is now, `changed` whose person is another
+    /// than under the plan before. The names that nobody holds any more.
+    pub fn rename(
+        &mut self,
+        person_of: impl Fn(&UserId) -> Option<PersonId>,
+        changed: impl Iterator<Item = (UserId, PersonId)>,
+    ) -> Vec<PersonId> {
+        self.known_as.extend(changed);
+        let freed = self.forget_mistaken_names(&person_of);
         let claims: Vec<(PersonId, Claim)> =
             self.all().into_iter().map(|(person, claim)| (person.clone(), claim.clone())).collect();
         for (person, claim) in claims {
@@ -177,6 +207,27 @@ impl Claims {
             }
             self.put(&name, claim);
         }
+        freed
+    }
+
+    /// Names that a reload gave a held person and the next took back (a typing error, corrected) hold nobody.
+    fn forget_mistaken_names(&mut self, person_of: impl Fn(&UserId) -> Option<PersonId>) -> Vec<PersonId> {
+        let mut freed = Vec::new();
+        for ((_, call), names) in &mut self.renamed {
+            names.retain(|name| {
+                let Some(claim) = self.table.get(name).filter(|claim| claim.call == *call) else { return false };
+                let still = person_of(&claim.user).as_ref() == Some(name);
+                if !still {
+                    freed.push(name.clone());
+                }
+                still
+            });
+        }
+        self.renamed.retain(|_, names| !names.is_empty());
+        for name in &freed {
+            self.table.remove(name);
+        }
+        freed
     }
 
     /// The name a claim was taken by, and all it has been given since.

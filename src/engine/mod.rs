@@ -69,10 +69,10 @@ use crate::auth::{Digest, Trunks};
 use crate::claim::Claims;
 use crate::config::Config;
 use crate::flow::ListenerId;
-use crate::id::{CallRef, Map, PersonId, TrunkId};
+use crate::id::{CallRef, Map, PersonId, TrunkId, UserId};
 use crate::proxy::DialogKey;
 use crate::registrar::Location;
-use crate::routing::{Line, Memories};
+use crate::routing::{Line, Memories, Plan};
 use crate::sip::Limits;
 use crate::time::{Instant, Now, WallTime};
 use crate::transaction::{MergeKey, ServerKey, Timing};
@@ -183,7 +183,7 @@ impl Engine {
         self.live.now = now.mono;
         match input {
             Input::Datagram { flow, bytes } => self.on_datagram(now, flow, bytes),
-            Input::Undeliverable { flow } => self.on_undeliverable(now, flow),
+            Input::Undeliverable { bytes } => self.on_undeliverable(now, &bytes),
             Input::Adopt { config, listeners } => self.adopt(now, config, listeners),
             Input::TrunkAddresses { trunk, addresses } => {
                 self.trunk_use.entry(trunk).or_default().addresses = addresses;
@@ -267,14 +267,20 @@ impl Engine {
         self.addresses.replace(listeners);
         self.trunks = Trunks::new(&config.plan);
         let plan = Arc::clone(&config.plan);
-        let exists = |user: &crate::id::UserId| {
+        let exists = |user: &UserId| {
             plan.companies.get(&user.company).is_some_and(|company| company.users.contains_key(&user.extension))
         };
         self.live.location.retain(&exists);
-        self.claims.rename(|user| {
+        let before = Arc::clone(&self.config.plan);
+        let person_in = |plan: &Plan, user: &UserId| {
             let company = plan.companies.get(&user.company)?;
             company.users.get(&user.extension).map(|user| user.person.clone())
-        });
+        };
+        let users = plan.companies.values().flat_map(|company| company.users.values());
+        let changed = users
+            .filter(|user| person_in(&before, &user.id).is_some_and(|person| person != user.person))
+            .map(|user| (user.id.clone(), user.person.clone()));
+        self.freed.extend(self.claims.rename(|user| person_in(&plan, user), changed));
         self.live.switches.retain(|user, _| exists(user));
         self.memories.retain(&plan);
         self.trunk_use.retain(|trunk, usage| usage.calls > 0 || plan.trunks.contains_key(trunk));

@@ -63,7 +63,7 @@ pub(super) fn target(
         let what = if user.ring_on.devices() { "no device is registered" } else { "no mobile to ring" };
         return skip(SkipReason::NotRegistered, what);
     }
-    if let Some(claim) = claims.of(&user.person).filter(|claim| claim.stands(now.mono)) {
+    if let Some(claim) = claims.in_the_way(now.mono, &user.person, &user.id) {
         return Err(held(claim, now, call, company.timezone));
     }
     Ok(Target::User { user: Arc::clone(user), devices, mobile })

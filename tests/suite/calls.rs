@@ -590,3 +590,57 @@ fn a_phone_of_an_inactive_user_is_refused_like_a_stranger_and_counted() {
     assert!(status.counters.get("credentials-of-inactive-user").is_some_and(|count| *count > 0), "{status:?}");
     world.end();
 }
+
+/// Acme's sales and Globex's desk, whose members are persons as given.
+fn two_desks(acme_user: &str, globex_user: &str) -> switchboard::config::Config {
+    let sales = "[departments.sales]\nmembers = [\"222\", \"221\"]\nstrategy = \"serial\"\nring = \"5s\"\n";
+    let mut globex = String::from(
+        "name = \"Globex\"\ndomain = \"globex.example\"\ntimezone = \"Europe/Berlin\"\n\n[numbers.\"+493012345678\"]\n\
+         routes = [ { to = \"department:desk\" } ]\n\n[departments.desk]\nmembers = [\"305\"]\n\n",
+    );
+    globex.push_str(&user("305", globex_user));
+    configuration(MACHINE, &[("acme", &acme(sales, &[("222", ""), ("221", acme_user)])), ("globex", &globex)])
+}
+
+#[test]
+fn a_call_of_the_old_plan_does_not_ring_whom_a_call_of_the_new_one_rings() {
+    let mut world = World::new(two_desks("person = \"asha\"", "person = \"bruno\""));
+    world.trunk("airtel", "192.0.2.1:5060");
+    world.phone("ravi", "222", "acme.example", Behaviour::ring_only());
+    world.phone("asha at acme", "221", "acme.example", Behaviour::ring_only());
+    world.phone("asha at globex", "305", "globex.example", Behaviour::answer_after(seconds(1)));
+    let old = world.call("airtel", "+918041234567", "+919811112222");
+    world.pass(seconds(1));
+    // 305 turns out to be Asha too, and is called before the old call comes to 221.
+    world.adopt(two_desks("person = \"asha-rao\"", "person = \"asha-rao\""));
+    let new = world.call("airtel", "+493012345678", "+919811113333");
+    world.pass(seconds(8));
+    assert!(world.answered("airtel", new));
+    assert_eq!(world.phone_mut("asha at acme").times_rung(), 0, "she talks for globex");
+    world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, new));
+    world.pass(seconds(5));
+    assert!(world.refusal("airtel", old).is_some());
+    world.end();
+}
+
+#[test]
+fn a_name_that_a_reload_gave_by_mistake_and_the_next_took_back_holds_nobody() {
+    let mut world = World::new(two_desks("person = \"asha\"", "person = \"bruno\""));
+    world.trunk("airtel", "192.0.2.1:5060");
+    world.phone("asha", "221", "acme.example", Behaviour::answer_after(seconds(1)));
+    world.phone("bruno", "305", "globex.example", Behaviour::answer_after(seconds(1)));
+    let first = world.call("airtel", "+918041234567", "+919811112222");
+    world.pass(seconds(2));
+    assert!(world.answered("airtel", first));
+    world.adopt(two_desks("person = \"bruno\"", "person = \"bruno\""));
+    assert_eq!(agents_busy(&mut world), ["221@acme on-call", "305@globex on-call"]);
+    world.adopt(two_desks("person = \"asha\"", "person = \"bruno\""));
+    assert_eq!(agents_busy(&mut world), ["221@acme on-call"]);
+    let second = world.call("airtel", "+493012345678", "+919811113333");
+    world.pass(seconds(2));
+    assert!(world.answered("airtel", second));
+    for call in [first, second] {
+        world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, call));
+    }
+    world.end();
+}
