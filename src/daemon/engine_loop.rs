@@ -217,7 +217,7 @@ fn on_adoption(core: &mut Core, readers: &mut Vec<Reader>, adoption: Adoption) {
         }
     };
     readers.extend(fresh);
-    core.writers.extend(added);
+    core.writers.extend(added.clone());
     match core.feed(Input::Adopt { config, listeners }) {
         Fed::Taken => {
             readers.retain(|reader| !removed.contains(&reader.id));
@@ -225,6 +225,8 @@ fn on_adoption(core: &mut Core, readers: &mut Vec<Reader>, adoption: Adoption) {
             let _ = done.send(Ok(()));
         }
         Fed::Defect => {
+            readers.retain(|reader| !added.iter().any(|(id, _)| *id == reader.id));
+            core.writers.retain(|(id, _)| !added.iter().any(|(other, _)| other == id));
             let _ = done.send(Err("adopting the configuration ran into a defect of switchboard; see the log".into()));
         }
     }
@@ -245,7 +247,7 @@ struct Core {
     waiting: HashMap<CommandId, oneshot::Sender<Reply>>,
     next_command: u64,
     counters: Arc<Counters>,
-    undeliverable: VecDeque<Flow>,
+    undeliverable: VecDeque<Bytes>,
     resting_until: Instant,
     heartbeat: Option<Heartbeat>,
     next_beat: Option<Instant>,
@@ -303,7 +305,7 @@ impl Core {
     fn drain(&mut self) {
         while let Some(Some(output)) = self.guarded("an output", Engine::poll_output) {
             match output {
-                Output::Datagram { flow, bytes } => self.send(flow, &bytes),
+                Output::Datagram { flow, bytes } => self.send(flow, bytes),
                 Output::Event(event) => log(&event),
                 Output::Record(record) => {
                     if tracing::enabled!(target: "switchboard::record", tracing::Level::DEBUG) {
@@ -321,19 +323,19 @@ impl Core {
         }
     }
 
-    fn send(&mut self, flow: Flow, bytes: &[u8]) {
+    fn send(&mut self, flow: Flow, bytes: Bytes) {
         let Some((_, socket)) = self.writers.iter().find(|(id, _)| *id == flow.local) else {
             // A reload closed that socket.
-            self.undeliverable.push_back(flow);
+            self.undeliverable.push_back(bytes);
             return;
         };
-        match udp::send(socket, bytes, flow.remote) {
+        match udp::send(socket, &bytes, flow.remote) {
             Sent::Gone => self.counters.sent.add(),
             Sent::Full => self.counters.send_buffer_full.add(),
             Sent::Undeliverable(kind) => {
                 self.counters.undeliverable.add();
                 tracing::debug!(?flow, ?kind, "undeliverable");
-                self.undeliverable.push_back(flow);
+                self.undeliverable.push_back(bytes);
             }
         }
     }
@@ -341,8 +343,8 @@ impl Core {
     /// Tells the engine what could not be sent. Never within a drain, and bounded: what is left waits for the next turn.
     fn report_undeliverable(&mut self) {
         for _ in 0..REPORTS {
-            let Some(flow) = self.undeliverable.pop_front() else { return };
-            self.feed(Input::Undeliverable { flow });
+            let Some(bytes) = self.undeliverable.pop_front() else { return };
+            self.feed(Input::Undeliverable { bytes });
         }
     }
 

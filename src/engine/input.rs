@@ -31,10 +31,10 @@ pub enum Input {
         /// All of it.
         bytes: Bytes,
     },
-    /// The network says that what was sent there did not arrive (ICMP) or could not be sent.
+    /// A datagram of ours could not be sent.
     Undeliverable {
-        /// Where it was sent.
-        flow: Flow,
+        /// All of it.
+        bytes: Bytes,
     },
     /// A new version of the configuration, already checked, and the sockets that go with it.
     Adopt {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::branches::own_request;
 use super::timers::TimerId;
 use super::{Engine, Output};
 use crate::flow::Flow;
 use crate::id::CallRef;
-use crate::proxy::DialogKey;
+use crate::proxy::{Branch, DialogKey};
 use crate::sip::{self, Extra, Method, Request};
 use crate::time::{Instant, Now};
 use crate::transaction::{
@@ -442,23 +443,25 @@ impl Engine {
         }
     }
 
-    /// What was sent to that flow did not arrive (RFC 3261 §16.9).
-    pub(super) fn on_undeliverable(&mut self, now: Now, flow: Flow) {
-        let mut hit: Vec<ClientId> =
-            self.clients.iter().filter(|(_, transaction)| transaction.flow == flow).map(|(id, _)| *id).collect();
-        // The table's order is nobody's business: ours must be the same in every run.
-        hit.sort_unstable();
-        for id in hit {
-            let Some(transaction) = self.clients.get_mut(&id) else { continue };
-            match &mut transaction.machine {
-                ClientMachine::Invite(machine) => {
-                    let effects = machine.on_transport_error(now.mono);
-                    self.apply_invite_client(now, id, effects);
-                }
-                ClientMachine::Other(machine) => {
-                    let effects = machine.on_transport_error(now.mono);
-                    self.apply_client(now, id, effects);
-                }
+    /// A datagram of ours could not be sent (RFC 3261 §16.9). Only its own transaction hears of it: the next datagram to
+    /// the same place may be a shorter one.
+    pub(super) fn on_undeliverable(&mut self, now: Now, bytes: &Bytes) {
+        let Some(request) = own_request(bytes) else { return };
+        let Some(branch) = request.top_via().branch().and_then(Branch::read) else { return };
+        let kind = match request.method() {
+            Method::Cancel => ClientKind::Cancel,
+            _ => ClientKind::Request,
+        };
+        let id = ClientId { token: branch.token, kind };
+        let Some(transaction) = self.clients.get_mut(&id) else { return };
+        match &mut transaction.machine {
+            ClientMachine::Invite(machine) => {
+                let effects = machine.on_transport_error(now.mono);
+                self.apply_invite_client(now, id, effects);
+            }
+            ClientMachine::Other(machine) => {
+                let effects = machine.on_transport_error(now.mono);
+                self.apply_client(now, id, effects);
             }
         }
     }

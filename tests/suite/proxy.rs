@@ -3,7 +3,6 @@
 
 use switchboard::config::Config;
 use switchboard::engine::Input;
-use switchboard::flow::{Flow, ListenerId};
 use switchboard::peer::{Behaviour, CallEvent};
 
 use super::companies::{MACHINE, acme, one_company};
@@ -840,7 +839,12 @@ fn a_transport_error_ends_that_branch_as_a_503_would() {
     let mut caller = from_trunk("icmp");
     let _ = ring(&mut world, &mut caller, "", "");
     let ravi = world.expect(RAVI, "INVITE");
-    world.happen(Input::Undeliverable { flow: Flow { local: ListenerId(0), remote: address(ASHA) } });
+    let lost = |world: &World, to: &str| {
+        let invite = world.sent_to(to).into_iter().find(|seen| seen.first_line().starts_with("INVITE"));
+        Input::Undeliverable { bytes: invite.expect("it was called").bytes.clone() }
+    };
+    let input = lost(&world, ASHA);
+    world.happen(input);
     assert_eq!(world.busy(), ["222@acme ringing"], "freed at once");
     world.say(RAVI, &respond(&ravi, "200 OK", "r", &format!("Contact: <sip:r@{RAVI}>\r\n"), ""));
     let answer = world.expect(TRUNK, "SIP/2.0 200");
@@ -848,7 +852,8 @@ fn a_transport_error_ends_that_branch_as_a_503_would() {
     world.say(TRUNK, &caller.ack());
     world.expect(RAVI, "ACK");
     // In the Accepted state a transport error changes nothing any more (12).
-    world.happen(Input::Undeliverable { flow: Flow { local: ListenerId(0), remote: address(RAVI) } });
+    let input = lost(&world, RAVI);
+    world.happen(input);
     assert_eq!(world.busy(), ["222@acme on-call"]);
     hang_up(&mut world, &mut caller, RAVI);
     world.end();
