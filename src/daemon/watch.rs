@@ -108,6 +108,10 @@ impl Watch {
         let _ = self.debouncer.unwatch(&self.directory);
         if let Err(error) = self.debouncer.watch(&self.directory, RecursiveMode::Recursive) {
             tracing::warn!("cannot watch {} for changes: {error}", self.directory.display());
+            // It is away just now: its coming back is seen beside it, and renews the watch.
+            if let Some(parent) = self.directory.parent().map(Path::to_owned) {
+                self.watch_beside(&parent);
+            }
         }
         let parents = self.files.lock().unwrap_or_else(PoisonError::into_inner).parents();
         for parent in parents {

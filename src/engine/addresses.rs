@@ -14,7 +14,7 @@ enum Own {
     Name(String, u16),
 }
 
-/// How many names are kept, the latest first.
+/// How many names of old are kept, the latest first.
 const REMEMBERED: usize = 64;
 
 /// All our sockets.
@@ -38,12 +38,10 @@ impl Addresses {
             own.push(Own::Address(listener.address));
             own.push(advertised(&listener.advertised));
         }
-        own.extend(std::mem::take(&mut self.own));
-        for name in own {
-            if !self.own.contains(&name) && self.own.len() < REMEMBERED {
-                self.own.push(name);
-            }
-        }
+        let mut before = std::mem::replace(&mut self.own, own);
+        before.retain(|name| !self.own.contains(name));
+        before.truncate(REMEMBERED);
+        self.own.extend(before);
         self.listeners = listeners;
     }
 

@@ -202,8 +202,9 @@ impl Engine {
         let reason: Option<Bytes> =
             if answered { Some(Bytes::from_static(ELSEWHERE)) } else { call.cancel_reason.clone() };
         let Some(fork) = call.forks.get_mut(index) else { return };
-        let Some(invite) = own_request(&fork.sent) else { return };
+        // First of all: whatever happens below, the branch has an end.
         fork.standing = Standing::Cancelling { until };
+        let Some(invite) = own_request(&fork.sent) else { return self.count("own-request-unreadable") };
         let (flow, token) = (fork.flow, fork.client.token);
         let cancel = proxy::cancel_for(&invite, reason.as_deref());
         let client = ClientId { token, kind: ClientKind::Cancel };
@@ -262,7 +263,8 @@ impl Engine {
                 self.send_cancel(now, id, index);
             }
         } else if response.status() > 100 && !final_sent {
-            if !response.to_tag().is_empty() {
+            // Beyond the bound, a phone that makes one early dialog after the other is heard, but not followed.
+            if !response.to_tag().is_empty() && self.may_note_dialog(id, index) {
                 self.note_dialog(id, index, response);
             }
             let bytes = proxy::backward(response, &mut self.scratch);
@@ -272,9 +274,16 @@ impl Engine {
     }
 
     fn on_branch_success(&mut self, now: Now, id: CallRef, index: usize, response: &Response) {
+        let key = DialogKey::new(response.call_id(), response.from_tag(), response.to_tag());
+        let known =
+            self.dialog_entry(id, &key).is_some() || self.calls.get(&id).is_some_and(|call| call.past.contains(&key));
+        let decided = self.calls.get(&id).is_some_and(|call| call.answered_at.is_some());
+        if decided && !known && !self.may_note_dialog(id, index) {
+            self.count("too-many-dialogs");
+            return;
+        }
         self.pass_success(now, id, response);
         let patience = self.timing.patience();
-        let key = DialogKey::new(response.call_id(), response.from_tag(), response.to_tag());
         let Some(call) = self.calls.get_mut(&id) else { return };
         let longest = call.config.sip.max_call;
         let Some(fork) = call.forks.get_mut(index) else { return };
@@ -508,12 +517,12 @@ fn more_telling(one: OfferEnd, other: OfferEnd) -> OfferEnd {
 }
 
 /// Whether a response is one to that request, and has somebody behind us to go to (RFC 3261 §16.7 item 3).
-pub(super) fn answers(response: &Response, request: &Request) -> bool {
+fn answers(response: &Response, request: &Request) -> bool {
     belongs(response, request) && response.vias().nth(1).is_some()
 }
 
 /// Whether a response is one to that request, as far as both say (the branch has been looked at).
-fn belongs(response: &Response, request: &Request) -> bool {
+pub(super) fn belongs(response: &Response, request: &Request) -> bool {
     response.call_id() == request.call_id()
         && response.from_tag() == request.from_tag()
         && response.cseq() == request.cseq()
@@ -521,11 +530,28 @@ fn belongs(response: &Response, request: &Request) -> bool {
 
 /// Reads back a request that we wrote ourselves: what was within the limits when it came may exceed them with our fields.
 pub(super) fn own_request(sent: &Bytes) -> Option<Request> {
-    let limits = sip::Limits::default();
-    let roomy =
-        sip::Limits { headers: limits.headers + 20, values: limits.values + 20, header: limits.header * 2, ..limits };
-    match sip::parse(sent.clone(), &roomy) {
+    let boundless = sip::Limits { message: usize::MAX, headers: usize::MAX, header: usize::MAX, values: usize::MAX };
+    match sip::parse(sent.clone(), &boundless) {
         Ok(Parsed::Request(request)) => Some(request),
         Ok(Parsed::Response(_) | Parsed::KeepAlive) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_we_wrote_can_be_read_back_however_long_it_became() {
+        let mut text = String::from(
+            "INVITE sip:222@198.51.100.2 SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.10;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+             From: <sip:a@b.example>;tag=1\r\nTo: <sip:222@acme.example>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n",
+        );
+        for hop in 0..300 {
+            text.push_str(&format!("Route: <sip:hop{hop}.example;lr>\r\n"));
+        }
+        text.push_str("Content-Length: 0\r\n\r\n");
+        let invite = own_request(&Bytes::from(text)).expect("our own request is read");
+        assert_eq!(proxy::cancel_for(&invite, None).windows(7).filter(|part| part == b"Route: ").count(), 300);
     }
 }

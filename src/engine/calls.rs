@@ -279,7 +279,8 @@ impl Engine {
                 ended_at: now.wall,
                 answered_by: call.offers.iter().filter(|offer| offer.answered).map(|o| o.label.clone()).collect(),
                 ended_by: call.ended_by,
-                status: call.final_sent.unwrap_or_default(),
+                // an answer that crossed the CANCEL counts as a call, whatever the transaction had said by then.
+                status: if call.answered_at.is_some() { 200 } else { call.final_sent.unwrap_or_default() },
             });
             let (company, trunk) = (call.company.clone(), call.trunk.clone());
             let caller = call.from_user.as_ref().map(|user| user.person.clone());

@@ -10,7 +10,17 @@ use crate::proxy::{self, Branch, Dialog, DialogKey, End, Phase, Toward};
 use crate::sip::{Method, Name, Request, Response, Uri};
 use crate::time::Now;
 
+/// The most dialogs one branch may have.
+const DIALOGS_PER_BRANCH: usize = 16;
+
 impl Engine {
+    /// Whether a branch may have one more dialog: a phone that answers under ever new tags must not fill our tables.
+    pub(super) fn may_note_dialog(&self, id: CallRef, index: usize) -> bool {
+        self.calls.get(&id).is_some_and(|call| {
+            call.dialogs.iter().filter(|entry| entry.fork == index).count() + call.past.len() < DIALOGS_PER_BRANCH
+        })
+    }
+
     /// Knows the dialog that a response with a To tag makes, or made.
     pub(super) fn note_dialog(&mut self, id: CallRef, index: usize, response: &Response) {
         let key = DialogKey::new(response.call_id(), response.from_tag(), response.to_tag());

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::branches::{TIMER_C, answers, own_request};
+use super::branches::{TIMER_C, belongs, own_request};
 use super::call::Peer;
+use super::dialogs::call_of;
 use super::transactions::{
     Armed, ClientFailure, ClientId, ClientKind, ClientOwner, Reception, RelayId, ServerId, ServerOwner, TimerKey,
 };
@@ -300,7 +301,7 @@ impl Engine {
     ) -> Option<(Bytes, Flow)> {
         let routing = {
             let addresses = &self.addresses;
-            proxy::route(request, |uri| addresses.is_ours(uri))
+            proxy::route(request, |uri| addresses.is_ours(uri) && call_of(uri).is_none_or(|call| call == id))
         };
         let to = self.next_hop(now, id, key, from.other(), routing.next.uri())?;
         let sent_by = self.listener(to.local)?.advertised.clone();
@@ -363,16 +364,20 @@ impl Engine {
         let Some(relay) = self.relays.get(&id) else { return };
         let (client, sent, server) = (relay.client, relay.sent.clone(), relay.server);
         let asked = self.servers.get(&server).map(|transaction| Arc::clone(&transaction.request));
-        if asked.is_some_and(|request| !answers(response, &request)) {
+        if asked.is_some_and(|request| !belongs(response, &request)) {
             self.count("response-not-ours");
             return;
         }
         let status = response.status();
+        // RFC 3261 §16.7 item 3: a response with no Via but ours goes to nobody. It ends the relay all the same.
+        let goes_on = response.vias().nth(1).is_some();
         let reception = self.on_client_response(now, client, status, || {
             own_request(&sent).map_or_else(Bytes::new, |invite| proxy::ack_for(&invite, response))
         });
         match (reception, status) {
             (Reception::Absorbed, _) => {}
+            (Reception::PassUp, 0..200) if !goes_on => self.count("response-not-ours"),
+            (Reception::PassUp, 200..) if !goes_on => self.on_relay_failed(now, id, ClientFailure::TransportError),
             (Reception::PassUp, 0..200) => self.on_relay_provisional(now, id, response),
             (Reception::PassUp, 200..) => self.on_relay_final(now, id, response),
         }
@@ -481,8 +486,8 @@ impl Engine {
         // RFC 3261 §9.1: given up 64·T1 after the CANCEL.
         let until = now.mono + self.timing.patience();
         let Some(relay) = self.relays.get_mut(&id) else { return };
-        let Some(invite) = own_request(&relay.sent) else { return };
         relay.standing = RelayStanding::Cancelling { until };
+        let Some(invite) = own_request(&relay.sent) else { return self.count("own-request-unreadable") };
         let (flow, token) = (relay.flow, relay.client.token);
         let bytes = proxy::cancel_for(&invite, None);
         let cancel = ClientId { token, kind: ClientKind::Cancel };

@@ -232,11 +232,9 @@ impl Dialog {
             self.callee.target = copy(contact.uri.text);
         }
         self.session_until = session(now, response);
+        self.longest_until.get_or_insert(now + longest);
         match self.phase {
-            Phase::Early => {
-                self.phase = Phase::Confirmed { unacknowledged_until: Some(now + patience) };
-                self.longest_until = Some(now + longest);
-            }
+            Phase::Early => self.phase = Phase::Confirmed { unacknowledged_until: Some(now + patience) },
             Phase::Ending { before: Before::Early } => self.phase = Phase::Ending { before: Before::Confirmed },
             Phase::Confirmed { .. } | Phase::Ending { before: Before::Confirmed } => {}
         }

@@ -262,10 +262,14 @@ fn live(seed: u64, versions: &[Config]) -> Life {
     }
     let audit = world.engine.audit();
     assert!(audit.is_empty(), "seed {seed}: something outlived its call: {audit:?}");
-    Life {
-        hash: hasher.finish(),
-        ends: world.records.iter().map(|record| (record.ended_by.as_str(), record.status)).collect(),
-    }
+    let mut ends: BTreeSet<(&str, u16)> =
+        world.records.iter().map(|record| (record.ended_by.as_str(), record.status)).collect();
+    // an answer that crossed the CANCEL.
+    let cancelled =
+        |call| world.events.iter().any(|event| matches!(event, Event::CallCancelled { call: of } if *of == call));
+    let crossed = world.records.iter().filter(|record| record.answered_at.is_some() && cancelled(record.call));
+    ends.extend(crossed.map(|record| ("crossed", record.status)));
+    Life { hash: hasher.finish(), ends }
 }
 
 #[test]
@@ -291,7 +295,7 @@ fn whatever_people_and_networks_do_nobody_is_on_two_calls_and_nothing_is_left() 
         ("caller", 200),
         ("callee", 200),
         ("cancelled", 487),
-        ("caller", 487),
+        ("crossed", 200),
         ("refused", 480),
         ("refused", 486),
         ("refused", 404),
