@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
@@ -79,9 +80,14 @@ pub(super) fn start(settings: &LogSettings) -> Result<Flush, String> {
 fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
     let written = settings.level.clone().or_else(|| std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty()));
     let text = written.as_deref().unwrap_or("info");
-    EnvFilter::try_new(text).map_err(|error| {
-        format!("cannot understand the log level {text:?}: {error}; give error, warn, info, debug or trace")
-    })
+    let wrong = |why: String| {
+        format!("cannot understand the log level {text:?}: {why}; give error, warn, info, debug or trace")
+    };
+    // A word alone that is no level would be read as the name of a part of the program, and silence all others.
+    if !text.contains(['=', ',', '[']) && text.parse::<LevelFilter>().is_err() {
+        return Err(wrong("it is no level".to_owned()));
+    }
+    EnvFilter::try_new(text).map_err(|error| wrong(error.to_string()))
 }
 
 impl Drop for Flush {
