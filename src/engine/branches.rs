@@ -35,9 +35,11 @@ impl Engine {
             Target::User { user, .. } => (Some(user.person.clone()), user.id.extension.to_string()),
             Target::External { number, .. } => (None, number.to_string()),
         };
-        let to = match &person {
-            Some(_) => label.clone(),
-            None => "an outside number".to_owned(),
+        let to = match &target {
+            Target::User { devices: true, mobile: Some(_), .. } => format!("{label} and a mobile"),
+            Target::User { devices: false, mobile: Some(_), .. } => format!("the mobile of {label}"),
+            Target::User { mobile: None, .. } => label.clone(),
+            Target::External { .. } => "an outside number".to_owned(),
         };
         let (legs, end) = self.legs_of(now, id, &target);
         let Some(call) = self.calls.get_mut(&id) else { return false };

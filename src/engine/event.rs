@@ -57,6 +57,11 @@ pub enum Event {
         answered: Option<u16>,
     },
     /// Debug: somebody failed to prove to be a user.
+    /// A user's phone cannot prove itself, or cannot register: said once a minute at most.
+    PhoneRefused {
+        user: UserId,
+        why: &'static str,
+    },
     AuthenticationFailed {
         flow: Flow,
         realm: String,
@@ -87,6 +92,7 @@ impl Event {
             | Event::Unregistered { .. }
             | Event::Malformed { .. }
             | Event::Stranger { .. }
+            | Event::PhoneRefused { .. }
             | Event::AuthenticationFailed { .. }
             | Event::TrailingBytes { .. }
             | Event::Defect { .. } => None,
@@ -104,7 +110,8 @@ impl Event {
             | Event::CallCancelled { .. }
             | Event::CallEnded { .. }
             | Event::Registered { .. }
-            | Event::Unregistered { .. } => tracing::Level::INFO,
+            | Event::Unregistered { .. }
+            | Event::PhoneRefused { .. } => tracing::Level::INFO,
             Event::Malformed { .. }
             | Event::Stranger { .. }
             | Event::AuthenticationFailed { .. }
@@ -133,14 +140,19 @@ impl std::fmt::Display for Event {
             Event::CallRefused { status, cause, .. } => write!(f, "refused: {status} {cause}"),
             Event::CallCancelled { .. } => f.write_str("caller hung up before an answer"),
             Event::CallEnded { by, .. } => write!(f, "ended: {}", by.as_str()),
-            Event::Registered { user, devices } => write!(f, "{user} registered, {devices} devices"),
-            Event::Unregistered { user, devices } => write!(f, "{user} unregistered, {devices} devices left"),
+            Event::Registered { user, devices } => write!(f, "{user} registered, {}", devices_of(*devices)),
+            Event::Unregistered { user, devices } => write!(f, "{user} unregistered, {} left", devices_of(*devices)),
             Event::Malformed { flow, fault } => write!(f, "malformed message from {flow:?}: {fault}"),
             Event::Stranger { flow, answered: Some(status) } => write!(f, "stranger {flow:?} answered {status}"),
             Event::Stranger { flow, answered: None } => write!(f, "stranger {flow:?} ignored"),
+            Event::PhoneRefused { user, why } => write!(f, "a phone of {user} is refused: {why}"),
             Event::AuthenticationFailed { flow, realm } => write!(f, "{flow:?} failed to prove itself to {realm}"),
             Event::TrailingBytes { flow, count } => write!(f, "{count} bytes behind a message from {flow:?} ignored"),
             Event::Defect { what } => write!(f, "defect: {what}"),
         }
     }
+}
+
+fn devices_of(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "device" } else { "devices" })
 }

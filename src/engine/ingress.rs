@@ -2,6 +2,7 @@
 //! first who asks, then whether it may be served. Nothing is remembered of a stranger (checklists §2 classes 3, 6).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -22,6 +23,9 @@ use crate::transaction::{AckFate, MergeKey, ServerKey};
 
 /// What we answer requests for inside and outside dialogs; everything else is refused (checklists §2 class 6).
 const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
+
+/// How often the log says that a user's phone is refused.
+const BETWEEN_REFUSALS: Duration = Duration::from_secs(60);
 
 /// Programs that look for open SIP servers, by what they call themselves.
 const SCANNERS: [&str; 10] = [
@@ -295,6 +299,10 @@ impl Engine {
             Refusal::NoCredentials | Refusal::Stale => {}
             Refusal::Incomplete | Refusal::WrongUri | Refusal::Wrong | Refusal::Inactive | Refusal::Replayed => {
                 self.emit(Event::AuthenticationFailed { flow, realm: company.domain.clone() });
+                let named = request.from().uri.user_text().and_then(|user| company.users.get(user.as_ref()));
+                if let Some(user) = named {
+                    self.tell_refused(now, &user.id, refusal.name());
+                }
             }
         }
         let offer = self.offered_algorithms();
@@ -302,6 +310,15 @@ impl Engine {
         let extras: Vec<sip::Extra<'_>> = fields.iter().map(|(name, value)| (*name, value.as_slice())).collect();
         let (status, reason) = asker.status();
         self.refuse_statelessly(flow, request, status, reason, &extras);
+    }
+
+    /// Why a phone of a user's is not served is the first thing an admin wants to know of it; once a minute is enough.
+    pub(super) fn tell_refused(&mut self, now: Now, user: &UserId, why: &'static str) {
+        let told = self.refusals_told.get(user).is_some_and(|at| now.mono.since(*at) < BETWEEN_REFUSALS);
+        if !told {
+            self.refusals_told.insert(user.clone(), now.mono);
+            self.emit(Event::PhoneRefused { user: user.clone(), why });
+        }
     }
 
     pub(super) fn offered_algorithms(&self) -> Offer {

@@ -110,6 +110,8 @@ pub struct Engine {
     claims: Claims,
     memories: Memories,
     line: Line,
+    /// When the log last said that a phone of theirs is refused; configured users only.
+    refusals_told: Map<UserId, Instant>,
     /// Persons who may have become free since the waiting calls last looked.
     freed: BTreeSet<PersonId>,
 
@@ -159,6 +161,7 @@ impl Engine {
             claims: Claims::new(hashing.clone()),
             memories: Memories::default(),
             line: Line::default(),
+            refusals_told: Map::with_hasher(hashing.clone()),
             freed: BTreeSet::new(),
             servers: Map::with_hasher(hashing.clone()),
             server_keys: Map::with_hasher(hashing.clone()),
@@ -282,6 +285,7 @@ impl Engine {
             .map(|user| (user.id.clone(), user.person.clone()));
         self.freed.extend(self.claims.rename(|user| person_in(&plan, user), changed));
         self.live.switches.retain(|user, _| exists(user));
+        self.refusals_told.retain(|user, _| exists(user));
         self.memories.retain(&plan);
         self.trunk_use.retain(|trunk, usage| usage.calls > 0 || plan.trunks.contains_key(trunk));
         self.config = config;

@@ -92,6 +92,13 @@ fn by_user(question: &Question, plan: &Plan, from: &str) -> Result<Asked, String
         (Called::User(extension), None)
     } else {
         let (number, form) = caller::dialled_number(plan, company, to).ok_or_else(|| unreadable(to))?;
+        if !plan.numbers.contains_key(&number) {
+            return Err(format!(
+                "{} has no extension `{to}`, and no company has the number {number}; a phone reaches its colleagues and \
+                 the numbers configured here",
+                company.id
+            ));
+        }
         (Called::Number(number), Some(form))
     };
     let of = match &called {

@@ -66,6 +66,7 @@ impl Engine {
             }
             Err(refusal) => {
                 self.count(refusal.name());
+                self.tell_refused(now, &user.id, refusal.name());
                 let min = refusal.min_expires().map(|seconds| seconds.to_string());
                 let extras: Vec<Extra<'_>> = min.iter().map(|min| ("Min-Expires", min.as_bytes())).collect();
                 self.open_and_answer(now, flow, request, refusal.status(), refusal.reason(), &extras);

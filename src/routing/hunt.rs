@@ -30,7 +30,7 @@ use super::order::order;
 use super::step::{Offer, OfferState, Place, Queue, Step, Whom, outcome};
 use super::{
     Answer, AnswerCause, AnsweredRecord, Cause, Company, DecisionRecord, Destination, DoorRecord, MemberRecord,
-    Memories, OfferOutcome, OfferRecord, Plan, Presence, Rejection, SkipReason, User, door, words,
+    Memories, Mobile, OfferOutcome, OfferRecord, Plan, Presence, Rejection, SkipReason, User, door, words,
 };
 use crate::claim::{Claim, Claims, Hold};
 use crate::id::{CallRef, DepartmentId, Extension, OfferId, PersonId, TrunkId, UserId};
@@ -764,9 +764,14 @@ impl Hunt {
         let number = u32::try_from(self.offers.len()).unwrap_or(u32::MAX).saturating_add(1);
         let id = OfferId(number);
         self.offers.push(Offer { id, whom, step, began: now, state: OfferState::Ringing });
+        let mobile = match &target {
+            Target::User { devices: true, mobile: Some(_), .. } => Some(Mobile::Too),
+            Target::User { devices: false, mobile: Some(_), .. } => Some(Mobile::Alone),
+            Target::User { mobile: None, .. } | Target::External { .. } => None,
+        };
         self.effects.push_back(Effect::Offer { id, target });
         let zone = self.company.as_ref().map_or(chrono_tz::Tz::UTC, |company| company.timezone);
-        OfferRecord { offer: number, at: words::stamp(now.wall, zone), outcome: None, status: None, ring: None }
+        OfferRecord { offer: number, at: words::stamp(now.wall, zone), mobile, outcome: None, status: None, ring: None }
     }
 
     fn is_ringing(&self) -> bool {

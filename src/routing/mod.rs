@@ -27,6 +27,6 @@ pub use memory::Memories;
 pub use plan::*;
 pub use presence::Presence;
 pub use record::{
-    AnsweredRecord, DecisionRecord, DoorRecord, MemberRecord, OfferOutcome, OfferRecord, PassedRouteRecord,
+    AnsweredRecord, DecisionRecord, DoorRecord, MemberRecord, Mobile, OfferOutcome, OfferRecord, PassedRouteRecord,
     RouteRecord, SkipReason, StepRecord,
 };

@@ -165,6 +165,9 @@ pub struct OfferRecord {
     pub offer: u32,
     /// When it was made, RFC 3339, on the company's clock.
     pub at: String,
+    /// Whether the user's mobile rings, by itself or beside the phones: a call out through a trunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mobile: Option<Mobile>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OfferOutcome>,
@@ -174,6 +177,16 @@ pub struct OfferRecord {
     /// Seconds it rang.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ring: Option<f64>,
+}
+
+/// What part a mobile has in an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mobile {
+    /// Nothing else rings.
+    Alone,
+    /// Registered phones ring too.
+    Too,
 }
 
 /// Who answered.

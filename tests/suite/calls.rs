@@ -644,3 +644,31 @@ fn a_name_that_a_reload_gave_by_mistake_and_the_next_took_back_holds_nobody() {
     }
     world.end();
 }
+
+#[test]
+fn the_log_says_once_a_minute_why_a_users_phone_is_refused() {
+    let mut world = World::new(one_company(SALES, &three()));
+    world.unregistered_phone("asha", "221", "acme.example", Behaviour::ring_only());
+    let refused = |world: &World| {
+        world
+            .events
+            .iter()
+            .filter(|event| matches!(event, switchboard::engine::Event::PhoneRefused { .. }))
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    // Her password is another one now.
+    let changed = acme(SALES, &[("222", ""), ("223", "")])
+        .replace("[users.222]", "[users.221]\nname = \"Asha\"\npassword = \"another\"\n\n[users.222]");
+    world.adopt(configuration(MACHINE, &[("acme", &changed)]));
+    for _ in 0..3 {
+        world.with_phone("asha", |phone, now| phone.register(now, 3600));
+        world.pass(seconds(5));
+    }
+    assert_eq!(refused(&world), ["a phone of 221@acme is refused: wrong-credentials"]);
+    world.pass(seconds(60));
+    world.with_phone("asha", |phone, now| phone.register(now, 3600));
+    world.pass(seconds(1));
+    assert_eq!(refused(&world).len(), 2);
+    world.end();
+}

@@ -186,7 +186,7 @@ fn show_members(members: &[Member], screen: &mut Screen) -> io::Result<()> {
     for member in offered.iter().chain(&others) {
         let (what, tone, evidence) = match (member.offer, &member.skip) {
             // Why it is not rung again is no reason why it is not rung.
-            (Some(offer), _) => (rings(offer, member.ring), Tone::Good, None),
+            (Some(offer), _) => (rings(offer, member.ring), Tone::Good, mobile(member.mobile.as_deref())),
             (None, Some(skip)) => (format!("skipped: {skip}"), Tone::Warning, member.evidence.as_deref()),
             (None, None) => ("not reached".to_owned(), Tone::Faint, None),
         };
@@ -198,6 +198,15 @@ fn show_members(members: &[Member], screen: &mut Screen) -> io::Result<()> {
         ]);
     }
     print_indented(&table, screen)
+}
+
+/// An outside call is made, and paid for.
+fn mobile(mobile: Option<&str>) -> Option<&'static str> {
+    match mobile {
+        Some("alone") => Some("on the mobile alone"),
+        Some(_) => Some("on the mobile too"),
+        None => None,
+    }
 }
 
 fn rings(offer: u32, ring: Option<f64>) -> String {

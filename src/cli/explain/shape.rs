@@ -113,6 +113,9 @@ pub(super) struct Member {
     pub(super) skip: Option<String>,
     #[serde(default)]
     pub(super) evidence: Option<String>,
+    /// `alone` or `too`, where the mobile rings.
+    #[serde(default)]
+    pub(super) mobile: Option<String>,
 }
 
 /// The answer if nobody takes the call.
