@@ -145,6 +145,8 @@ fn a_refusal_that_names_nobody_behind_us_is_acknowledged_all_the_same() {
     let acks = world.sent_to(PHONE).into_iter().filter(|seen| seen.first_line().starts_with("ACK")).count();
     assert_eq!(acks, 1);
     assert!(agents_busy(&mut world).is_empty());
+    world.lose_nothing();
+    world.end();
 }
 
 #[test]
