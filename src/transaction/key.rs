@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use crate::sip::{Host, Method, Request, Response};
+use crate::sip::{Host, Method, Request};
 
 /// RFC 3261 §8.1.1.7: a branch that begins so is unique by itself.
 const COOKIE: &[u8] = b"z9hG4bK";
@@ -96,38 +96,6 @@ struct Likeness<'a> {
     call_id: &'a [u8],
     cseq: u32,
     via: &'a [u8],
-}
-
-/// A client transaction's name: our branch and the method (RFC 3261 §17.1.3). There is none for ACK.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ClientKey {
-    method: Method,
-    branch: Parts,
-}
-
-impl ClientKey {
-    /// The key of a request that is about to be sent with that branch.
-    ///
-    /// Branches that differ in case only are equal.
-    ///
-    /// # Panics
-    /// For ACK, which is no transaction.
-    pub fn new(branch: &[u8], method: Method) -> ClientKey {
-        assert!(method != Method::Ack, "an ACK has no client transaction");
-        let mut parts = Parts::new(RFC_3261);
-        parts.push_folded(branch);
-        ClientKey { method, branch: parts }
-    }
-
-    /// The key of the request a response answers; `None` where no request of ours can be meant. Whether its topmost Via
-    /// names us at all (RFC 3261 §18.1.2) has been seen to before.
-    pub fn of(response: &Response) -> Option<ClientKey> {
-        let method = response.cseq().method;
-        if method == Method::Ack {
-            return None;
-        }
-        Some(ClientKey::new(unique_branch(response.top_via().branch())?, method))
-    }
 }
 
 /// What two requests share that are one request come by two ways (RFC 3261 §8.2.2.2): From tag, Call-ID and CSeq. Means
@@ -291,14 +259,5 @@ mod tests {
         let ack = Likeness { to_tag: b"t1", ..OLD };
         assert_eq!(ServerKey::by_rfc2543(INVITE, &OLD), ServerKey::by_rfc2543(INVITE, &ack));
         assert_ne!(ServerKey::by_rfc2543(b"BYE", &OLD), ServerKey::by_rfc2543(b"BYE", &ack));
-    }
-
-    /// RFC 3261 §17.1.3: a CANCEL has the branch of its INVITE, and a transaction of its own.
-    #[test]
-    fn a_client_key_is_branch_and_method() {
-        let key = ClientKey::new(b"z9hG4bK1", Method::Invite);
-        assert_eq!(key, ClientKey::new(b"Z9hg4bk1", Method::Invite));
-        assert_ne!(key, ClientKey::new(b"z9hG4bK1", Method::Cancel));
-        assert_ne!(key, ClientKey::new(b"z9hG4bK2", Method::Invite));
     }
 }

@@ -31,6 +31,6 @@ mod timing;
 pub use client::Client;
 pub use invite_client::InviteClient;
 pub use invite_server::{AckFate, InviteServer};
-pub use key::{ClientKey, MergeKey, ServerKey};
+pub use key::{MergeKey, ServerKey};
 pub use server::Server;
 pub use timing::{Reliability, Timing};
