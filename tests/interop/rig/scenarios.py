@@ -377,11 +377,17 @@ def busy_house(stage):
     return daemon, proxy, companies
 
 
+def is_bound(port):
+    """Whether some program on this machine has an IPv4 UDP socket on that port."""
+    sockets = Path("/proc/net/udp").read_text(encoding="ascii").splitlines()[1:]
+    return any(line.split()[1].endswith(f":{port:04X}") for line in sockets)
+
+
 def start_load(stage, proxy, companies, calls):
     """Each company is called every 0.3 s, and of its five people two at most are talking."""
     seconds = calls // LOAD_RATE + 60
     phones = stage.sipp("phones", "phone-answers", ("127.0.0.1", PHONE_PORT), calls, hold=50, seconds=seconds)
-    time.sleep(0.5)
+    eventually("the phones listen", 10, lambda: is_bound(PHONE_PORT))
     rows = [(company.number, CALLER, 4000) for company in companies]
     trunk = stage.sipp(
         "trunk", "trunk-calls", (TRUNK_ADDRESS, TRUNK_PORT), calls,
