@@ -4,7 +4,9 @@
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Command as Program, Output, Stdio};
+use std::process::{Child, Command as Program, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use switchboard::control::{self, Answer, Request};
@@ -49,8 +51,36 @@ fn write_machine(directory: &Path, port: u16) {
     fs::write(directory.join("switchboard.toml"), text).unwrap();
 }
 
+/// While it is held no child process begins. Between its fork and its exec a child has copies of all our sockets, so that
+/// a port that we let go of meanwhile is taken for a moment more.
+fn no_child_begins() -> MutexGuard<'static, ()> {
+    static CHILDREN: Mutex<()> = Mutex::new(());
+    // A test that failed while it held the lock leaves nothing half done.
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Begins a child process.
+fn begin(program: &mut Program) -> Child {
+    let _alone = no_child_begins();
+    program.spawn().unwrap()
+}
+
+/// Runs a child process to its end.
+fn run(program: &mut Program) -> Output {
+    begin(program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
+}
+
+/// A port for a daemon: no other test is given it, and none of those that the system hands out to whoever asks for any.
 fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    let _alone = no_child_begins();
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(port < 25_000, "no free port");
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn started(directory: &TempDir) -> Handle {
@@ -82,6 +112,7 @@ fn it_answers_the_network_and_its_handle() {
     assert!(register(port).contains("401"), "a phone without credentials is challenged");
     let Ok(Reply::Status(status)) = handle.command(Command::Status) else { panic!("no status") };
     assert_eq!((status.companies, status.users, status.calls), (1, 1, 0));
+    let _alone = no_child_begins();
     handle.shut_down();
     assert!(UdpSocket::bind(("127.0.0.1", port)).is_ok(), "its port is free again");
 }
@@ -169,6 +200,7 @@ fn a_reload_moves_to_a_new_port_only_if_it_can_be_had() {
     assert!(register(first).contains("401"), "nothing has changed");
 
     write_machine(directory.path(), second);
+    let _alone = no_child_begins();
     assert!(handle.reload().unwrap().is_adopted());
     assert!(register(second).contains("401"));
     assert!(UdpSocket::bind(("127.0.0.1", first)).is_ok(), "the old port was let go");
@@ -253,7 +285,7 @@ fn the_control_socket_speaks_for_the_daemon() {
 
 fn switchboard(directory: &Path, arguments: &[&str]) -> Output {
     let mut program = Program::new(env!("CARGO_BIN_EXE_switchboard"));
-    program.arg("--config").arg(directory).args(arguments).stdin(Stdio::null()).output().unwrap()
+    run(program.arg("--config").arg(directory).args(arguments))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -315,7 +347,7 @@ fn a_question_about_what_does_not_exist_is_a_wrong_command_line() {
     ] {
         // The daemon's answer, and for `explain` that of the files alike.
         let socket = ["--socket", elsewhere.to_str().unwrap()];
-        let asked = Program::new(env!("CARGO_BIN_EXE_switchboard")).args(socket).args(arguments).output().unwrap();
+        let asked = run(Program::new(env!("CARGO_BIN_EXE_switchboard")).args(socket).args(arguments));
         for output in [asked, switchboard(path, arguments)] {
             assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
             assert!(text(&output.stderr).contains(says), "{arguments:?}: {output:?}");
@@ -336,12 +368,7 @@ fn without_a_daemon_explain_says_where_else_to_ask_and_nothing_that_contradicts_
     let nowhere = tempfile::tempdir().unwrap();
     let socket = nowhere.path().join("control.sock");
     let program = |arguments: &[&str]| {
-        let output = Program::new(env!("CARGO_BIN_EXE_switchboard"))
-            .arg("--socket")
-            .arg(&socket)
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = run(Program::new(env!("CARGO_BIN_EXE_switchboard")).arg("--socket").arg(&socket).args(arguments));
         assert_eq!(output.status.code(), Some(3), "{output:?}");
         text(&output.stderr)
     };
@@ -354,7 +381,7 @@ fn without_a_daemon_explain_says_where_else_to_ask_and_nothing_that_contradicts_
 #[test]
 fn a_wrong_command_line_is_status_two_with_usage() {
     for arguments in [&["dance"][..], &["pause"], &["explain"], &["agents", "--colour"]] {
-        let output = Program::new(env!("CARGO_BIN_EXE_switchboard")).args(arguments).output().unwrap();
+        let output = run(Program::new(env!("CARGO_BIN_EXE_switchboard")).args(arguments));
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(text(&output.stderr).contains("--help"), "{output:?}");
     }
@@ -362,12 +389,8 @@ fn a_wrong_command_line_is_status_two_with_usage() {
 
 #[test]
 fn a_reader_who_leaves_early_causes_no_panic() {
-    let mut child = Program::new(env!("CARGO_BIN_EXE_switchboard"))
-        .arg("man")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut program = Program::new(env!("CARGO_BIN_EXE_switchboard"));
+    let mut child = begin(program.arg("man").stdout(Stdio::piped()).stderr(Stdio::piped()));
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -487,7 +510,7 @@ fn the_example_configuration_routes_a_call_as_it_stands() {
 
 #[test]
 fn the_demonstration_goes_as_it_should() {
-    let output = Program::new(env!("CARGO_BIN_EXE_switchboard")).arg("demo").output().unwrap();
+    let output = run(Program::new(env!("CARGO_BIN_EXE_switchboard")).arg("demo"));
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
     assert!(text(&output.stdout).contains("Call completed elsewhere"));
 }
