@@ -34,7 +34,7 @@ mod store;
 
 pub use change::{
     Change, Number, SavedBinding, SavedBranch, SavedCall, SavedClaim, SavedDialog, SavedFlow, SavedHold, SavedOffer,
-    SavedPeer, SavedPhase, SavedSide,
+    SavedPeer, SavedSide,
 };
 pub use embedded::{Embedded, FILE};
 pub use fault::StoreError;
