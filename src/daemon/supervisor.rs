@@ -15,6 +15,7 @@ use super::listeners::Listeners;
 use super::notify_systemd::Announce;
 use super::reload::{ReloadOutcome, Warnings};
 use super::start::{Client, Report, Watching};
+use super::store::StoreWatch;
 use super::trunks::{Found, Known, Lookups};
 use super::watch::Watch;
 use crate::config::{self, Config, Problems, counted};
@@ -50,6 +51,7 @@ pub(super) struct Charge {
     pub(super) watching: Watching,
     pub(super) announce: Announce,
     pub(super) counters: Arc<Counters>,
+    pub(super) store: Option<StoreWatch>,
     pub(super) started_at: WallTime,
 }
 
@@ -77,6 +79,7 @@ async fn supervise(charge: Charge) {
         watching,
         announce,
         counters,
+        store,
         started_at,
     } = charge;
     let changed = Arc::new(Notify::new());
@@ -109,6 +112,7 @@ async fn supervise(charge: Charge) {
         order,
         announce,
         counters,
+        store,
         started_at,
         watch,
         lookups,
@@ -160,6 +164,7 @@ struct Supervisor {
     order: mpsc::Sender<Order>,
     announce: Announce,
     counters: Arc<Counters>,
+    store: Option<StoreWatch>,
     started_at: WallTime,
     watch: Option<Watch>,
     lookups: Lookups,
@@ -231,6 +236,9 @@ impl Supervisor {
         self.listeners.adopt(change);
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = self.listeners.addresses();
         let changes = changes(&self.config, &config);
+        if let Some(store) = &self.store {
+            store.keep_calls(Some(config.state.keep_calls));
+        }
         self.lookups.follow(&config.plan);
         self.config = config;
         // No call goes to where the old proxy was while the new one is looked for.
@@ -277,6 +285,7 @@ impl Supervisor {
             listening: self.listeners.addresses().iter().map(|address| format!("udp:{address}")).collect(),
             last_reload: self.last_reload.clone(),
             counters: self.counters.read(),
+            store: self.store.as_ref().map(StoreWatch::status).unwrap_or_default(),
         }
     }
 }
@@ -285,6 +294,9 @@ fn changes(old: &Config, new: &Config) -> String {
     let mut changes = config::diff(old, new);
     if old.control != new.control {
         changes.push_str("; [control] takes effect at the next start");
+    }
+    if (&old.state.directory, &old.state.journal) != (&new.state.directory, &new.state.journal) {
+        changes.push_str("; the directories of [state] take effect at the next start");
     }
     changes
 }
