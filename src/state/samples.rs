@@ -181,7 +181,6 @@ pub(crate) fn call(number: u64) -> SavedCall {
             call_id: Bytes::from_static(b"abc"),
             caller: side(5060),
             callee: side(5062),
-            phase: SavedPhase::Confirmed,
             session_until: None,
             longest_until: Some(at(14_400_000)),
         }],
