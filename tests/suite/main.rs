@@ -18,6 +18,7 @@ mod races;
 mod raw;
 mod registrations;
 mod reloads;
+mod restarts;
 mod script;
 mod shelf;
 mod strangers;
