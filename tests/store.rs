@@ -11,9 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use switchboard::daemon::{Keeper, StoreReport, Urgency};
+use switchboard::daemon::{Keeper, StoreReport};
 use switchboard::id::{CompanyId, Extension, UserId};
-use switchboard::state::{self, Change, FILE, Saved, SavedBinding, SavedFlow};
+use switchboard::state::{self, Change, FILE, Number, Saved, SavedBinding, SavedFlow};
 use switchboard::time::WallTime;
 
 const USERS: u64 = 40;
@@ -75,8 +75,7 @@ fn the_process_that_is_killed() {
     };
     let (mut keeper, saved) = Keeper::open(&place.join("disk"), &place.join("memory"), None, Box::new(tell)).unwrap();
     for number in saved.last.0 + 1.. {
-        let urgency = if number % 7 == 0 { Urgency::Awaited } else { Urgency::Whenever };
-        keeper.put(change(number), urgency);
+        keeper.put(Number(number), change(number));
         if number % 3 == 0 {
             keeper.flush();
             say('f', number);
@@ -181,7 +180,7 @@ fn an_end_in_order_leaves_an_empty_journal() {
     let (disk, memory) = (place.path().join("disk"), place.path().join("memory"));
     let (mut keeper, _) = Keeper::open(&disk, &memory, None, Box::new(|_| {})).unwrap();
     for number in 1..=500 {
-        keeper.put(change(number), Urgency::Whenever);
+        keeper.put(Number(number), change(number));
     }
     keeper.close(Duration::from_secs(20)).unwrap();
     let opened = state::open(&disk, &memory).unwrap();

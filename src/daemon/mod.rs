@@ -29,5 +29,5 @@ pub use notify_systemd::Announce;
 pub use reload::{ReloadOutcome, Warnings};
 pub use run::{RunError, RunSettings, run};
 pub use start::{Client, ControlSocket, Daemon, Gone, Handle, Report, StartError, Watching};
-pub use store::{Keeper, StoreReport, StoreStatus, StoreWatch, Tell, Urgency};
+pub use store::{Keeper, StoreReport, StoreStatus, StoreWatch, Tell};
 pub use udp::BindError;

@@ -1,7 +1,11 @@
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Condvar, Mutex};
 
+use super::queue::{IN_MEMORY, IN_MEMORY_AT_MOST};
+use super::writer::GATHER;
 use super::*;
 use crate::state::samples;
+use crate::time::WallTime;
 
 /// What a store does when it is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +78,7 @@ fn keeper(store: &Moody, journal: Option<&Path>) -> (Keeper, Receiver<StoreRepor
 
 fn put(keeper: &mut Keeper, numbers: std::ops::RangeInclusive<u64>) {
     for number in numbers {
-        assert_eq!(keeper.put(samples::pointer(number), Urgency::Whenever), Number(number));
+        keeper.put(Number(number), samples::pointer(number));
     }
     keeper.flush();
 }
@@ -111,7 +115,7 @@ fn what_somebody_waits_for_does_not_gather() {
     let (mut keeper, told) = keeper(&store, None);
     let begun = Instant::now();
     for number in 1..=20 {
-        keeper.put(samples::pointer(number), Urgency::Awaited);
+        keeper.put(Number(number), Change::Bindings { user: samples::user(number), bindings: Vec::new() });
         keeper.flush();
         wait_until_durable(&told, number);
     }
@@ -140,10 +144,11 @@ fn while_the_disk_hangs_what_memory_does_not_hold_stays_in_the_journal() {
     let (store, memory) = (Moody::new(Mood::Hangs), tempfile::tempdir().unwrap());
     let (mut keeper, told) = keeper(&store, Some(memory.path()));
     let most = u64::try_from(IN_MEMORY).unwrap() + 6000;
-    for first in (1..most).step_by(100) {
-        put(&mut keeper, first..=first + 99);
+    let mut last = 0;
+    while last < most {
+        put(&mut keeper, last + 1..=last + 100);
+        last += 100;
     }
-    let last = keeper.next - 1;
     let in_memory = keeper.shared.lock().in_memory;
     assert!(in_memory <= IN_MEMORY, "{in_memory}");
     store.be(Mood::Takes);

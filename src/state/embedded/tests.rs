@@ -243,6 +243,7 @@ fn a_full_disk_is_an_error_and_what_was_refused_can_be_written_again() {
 /// `cargo test --release --lib state::embedded::tests::opening -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
+#[allow(clippy::print_stderr)]
 fn opening_fifty_thousand_bindings_takes_well_under_a_second() {
     let (directory, memory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut store = Embedded::open(directory.path()).unwrap();
@@ -252,14 +253,14 @@ fn opening_fifty_thousand_bindings_takes_well_under_a_second() {
     changes.extend((0..2000).map(|number| Change::Call(Box::new(samples::call(number)))));
     let begun = std::time::Instant::now();
     store.write(&numbered(1, &changes)).unwrap();
-    println!("written in {:?}", begun.elapsed());
+    eprintln!("written in {:?}", begun.elapsed());
     drop(store);
     let begun = std::time::Instant::now();
     let store = Embedded::open(directory.path()).unwrap();
-    println!("opened and checked in {:?}", begun.elapsed());
+    eprintln!("opened and checked in {:?}", begun.elapsed());
     drop(store);
     let begun = std::time::Instant::now();
     let opened = open(directory.path(), memory.path()).unwrap();
-    println!("opened, checked and loaded in {:?}", begun.elapsed());
+    eprintln!("opened, checked and loaded in {:?}", begun.elapsed());
     assert_eq!((opened.saved.bindings.len(), opened.saved.calls.len()), (50_000, 2000));
 }
