@@ -12,13 +12,16 @@ use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Program, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use switchboard::control::{self, Answer, Request};
-use switchboard::daemon::Clock;
+use switchboard::daemon::{Clock, wall};
 use switchboard::engine::{Command, EndedBy, Reply};
+use switchboard::id::{CompanyId, Extension, UserId};
 use switchboard::peer::{Behaviour, CallEvent, CallKey, Phone, PhoneEvent, PhoneSettings, Trunk, TrunkSettings};
-use switchboard::state::CallRecord;
+use switchboard::state::{CallRecord, Change, Embedded, Number, SavedBinding, SavedFlow, Store as _};
 use tempfile::TempDir;
 
 /// Persons who are an agent of both companies; as many more work for one alone.
@@ -139,7 +142,9 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let trunk_socket = socket();
         // The daemon's port must be free at every start: it is one that the system gives to nobody who asks for any.
-        let address: SocketAddr = ([127, 0, 0, 1], 25_000 + (std::process::id() % 5_000) as u16).into();
+        static WORLDS: AtomicU16 = AtomicU16::new(0);
+        let port = 25_500 + (std::process::id() % 2_000) as u16 + 2_000 * WORLDS.fetch_add(1, Ordering::Relaxed);
+        let address: SocketAddr = ([127, 0, 0, 1], port).into();
         let users = write_configuration(directory.path(), address.port(), trunk_socket.local_addr().unwrap());
         let mut dice = Dice(seed);
         let desks = users
@@ -437,4 +442,74 @@ fn nothing_that_anybody_was_told_is_lost_by_kill_9() {
     );
     // The rounds were what they are meant to be.
     assert!(registered > rounds && talking > 0 && cut_off > 0 && world.answered > rounds);
+}
+
+/// That many users of many companies, each with a device at `device`, as a daemon that was killed leaves them.
+fn registered_users(directory: &Path, count: usize, device: SocketAddr, local: SocketAddr) {
+    const EACH: usize = 100;
+    let now = wall();
+    let mut changes = Vec::new();
+    for company in 0..count.div_ceil(EACH) {
+        let id = format!("company{company}");
+        let mut text = format!("name = \"{id}\"\ndomain = \"{id}.example\"\ntimezone = \"Asia/Kolkata\"\n");
+        text.push_str(&format!("[numbers.\"+9180{company:08}\"]\nroutes = [{{ to = \"user:100\" }}]\n"));
+        for extension in 100..100 + EACH.min(count - company * EACH) {
+            text.push_str(&format!(
+                "[users.{extension}]\nname = \"{extension}\"\ndigest = {{ md5 = \"{:032x}\" }}\n",
+                company * EACH + extension
+            ));
+            let contact = Bytes::from(format!("sip:{extension}@{device}"));
+            let binding = SavedBinding {
+                q: 1000,
+                expires_at: now + Duration::from_secs(3600),
+                call_id: Bytes::from(format!("{extension}@{id}")),
+                cseq: 2,
+                instance: None,
+                reg_id: None,
+                path: Vec::new(),
+                flow: SavedFlow { local, remote: device },
+                target: device,
+                user_agent: Some("a desk phone".into()),
+                registered_at: now,
+                parameters: Bytes::new(),
+                request_uri_length: contact.len(),
+                contact,
+            };
+            let user = UserId::new(&CompanyId::new(&id), &Extension::new(extension.to_string()));
+            changes.push(Change::Bindings { user, bindings: vec![binding] });
+        }
+        fs::write(directory.join(format!("companies/{id}.toml")), text).unwrap();
+    }
+    let mut store = Embedded::open(&directory.join("state")).unwrap();
+    let changes: Vec<(Number, Change)> = (1..).map(Number).zip(changes).collect();
+    store.write(&changes).unwrap();
+}
+
+#[test]
+fn a_daemon_with_many_bindings_serves_within_two_seconds_of_its_start() {
+    // In a release build: CRASH_BINDINGS=50000.
+    let count: usize = std::env::var("CRASH_BINDINGS").map_or(2_000, |count| count.parse().unwrap());
+    let mut world = World::new(18);
+    world.kill();
+    let (device, directory) = (socket(), world.directory.path().to_owned());
+    fs::remove_dir_all(directory.join("state")).unwrap();
+    registered_users(&directory, count, device.local_addr().unwrap(), world.address);
+    let started = world.start();
+    let Some(Reply::Status(status)) = world.ask(Command::Status) else { panic!("no status") };
+    assert_eq!(status.registrations, count);
+    let began = Instant::now();
+    let now = world.clock.mono();
+    let company = count.div_ceil(100) - 1;
+    world.trunk.call(now, &format!("+9180{company:08}"), "+919811112222");
+    let mut buffer = [0; 8192];
+    let invite = loop {
+        world.turn();
+        if let Ok((length, _)) = device.recv_from(&mut buffer) {
+            break String::from_utf8_lossy(&buffer[..length]).into_owned();
+        }
+        assert!(began.elapsed() < PATIENCE, "the phone does not ring\n{}", world.log());
+    };
+    assert!(invite.starts_with("INVITE sip:100@"), "{invite}");
+    println!("{count} bindings: serving after {started:?}, the first call rang {:?} later", began.elapsed());
+    assert!(started < Duration::from_secs(2), "{started:?}");
 }
