@@ -10,6 +10,7 @@
 mod clock;
 mod counters;
 mod engine_loop;
+mod hep;
 mod listeners;
 mod log;
 mod notify_systemd;

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::clock::{Clock, wall};
 use super::counters::Counters;
 use super::engine_loop::{self, Beginning, Heartbeat, Order};
+use super::hep::Capture;
 use super::listeners::{ListenError, Listeners};
 use super::notify_systemd::{self, Announce};
 use super::reload::ReloadOutcome;
@@ -146,6 +147,9 @@ impl Daemon {
 
         let clock = Clock::start();
         let counters = Arc::new(Counters::default());
+        let (mut capture, tap) = Capture::new(&counters);
+        capture.know(&change.listeners);
+        capture.follow(None);
         let (order, orders) = mpsc::channel(ORDERS);
         let (ready, engine_is_ready) = std::sync::mpsc::sync_channel(1);
         let heartbeat = match announce {
@@ -161,6 +165,7 @@ impl Daemon {
             sockets: change.added.clone(),
             orders,
             counters: Arc::clone(&counters),
+            tap,
             heartbeat,
             ready,
         };
@@ -188,6 +193,7 @@ impl Daemon {
             watching,
             announce,
             counters,
+            capture,
             started_at: wall(),
         };
         let supervisor = match spawn("supervisor", move || supervisor::run(charge)) {

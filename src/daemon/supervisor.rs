@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::clock::wall;
 use super::counters::Counters;
 use super::engine_loop::{Adoption, Order};
+use super::hep::Capture;
 use super::listeners::Listeners;
 use super::notify_systemd::Announce;
 use super::reload::{ReloadOutcome, Warnings};
@@ -50,6 +51,7 @@ pub(super) struct Charge {
     pub(super) watching: Watching,
     pub(super) announce: Announce,
     pub(super) counters: Arc<Counters>,
+    pub(super) capture: Capture,
     pub(super) started_at: WallTime,
 }
 
@@ -77,6 +79,7 @@ async fn supervise(charge: Charge) {
         watching,
         announce,
         counters,
+        capture,
         started_at,
     } = charge;
     let changed = Arc::new(Notify::new());
@@ -109,6 +112,7 @@ async fn supervise(charge: Charge) {
         order,
         announce,
         counters,
+        capture,
         started_at,
         watch,
         lookups,
@@ -160,6 +164,7 @@ struct Supervisor {
     order: mpsc::Sender<Order>,
     announce: Announce,
     counters: Arc<Counters>,
+    capture: Capture,
     started_at: WallTime,
     watch: Option<Watch>,
     lookups: Lookups,
@@ -212,6 +217,7 @@ impl Supervisor {
             Ok(change) => change,
             Err(error) => return ReloadOutcome::no_socket(at, &error),
         };
+        self.capture.know(&change.listeners);
         let (done, adopted) = oneshot::channel();
         let adoption = Adoption {
             config: Arc::clone(&config),
@@ -230,6 +236,7 @@ impl Supervisor {
         }
         self.listeners.adopt(change);
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = self.listeners.addresses();
+        self.capture.follow(None);
         let changes = changes(&self.config, &config);
         self.lookups.follow(&config.plan);
         self.config = config;
