@@ -17,6 +17,7 @@ use super::log;
 use super::notify_systemd::Announce;
 use super::reload::{ReloadOutcome, Warnings};
 use super::start::{Client, Report, Watching};
+use super::store::StoreWatch;
 use super::trunks::{Found, Known, Lookups};
 use super::watch::Watch;
 use crate::config::{self, Config, Problems, counted};
@@ -53,6 +54,7 @@ pub(super) struct Charge {
     pub(super) announce: Announce,
     pub(super) counters: Arc<Counters>,
     pub(super) capture: Capture,
+    pub(super) store: Option<StoreWatch>,
     pub(super) started_at: WallTime,
 }
 
@@ -81,6 +83,7 @@ async fn supervise(charge: Charge) {
         announce,
         counters,
         capture,
+        store,
         started_at,
     } = charge;
     let changed = Arc::new(Notify::new());
@@ -114,6 +117,7 @@ async fn supervise(charge: Charge) {
         announce,
         counters,
         capture,
+        store,
         started_at,
         watch,
         lookups,
@@ -166,6 +170,7 @@ struct Supervisor {
     announce: Announce,
     counters: Arc<Counters>,
     capture: Capture,
+    store: Option<StoreWatch>,
     started_at: WallTime,
     watch: Option<Watch>,
     lookups: Lookups,
@@ -240,6 +245,9 @@ impl Supervisor {
         self.capture.follow(config.hep.as_ref());
         log::follow(&config.log);
         let changes = changes(&self.config, &config);
+        if let Some(store) = &self.store {
+            store.keep_calls(Some(config.state.keep_calls));
+        }
         self.lookups.follow(&config.plan);
         self.config = config;
         // No call goes to where the old proxy was while the new one is looked for.
@@ -286,6 +294,7 @@ impl Supervisor {
             listening: self.listeners.addresses().iter().map(|address| format!("udp:{address}")).collect(),
             last_reload: self.last_reload.clone(),
             counters: self.counters.read(),
+            store: self.store.as_ref().map(StoreWatch::status).unwrap_or_default(),
         }
     }
 }
@@ -297,6 +306,9 @@ fn changes(old: &Config, new: &Config) -> String {
     }
     if old.control != new.control {
         changes.push_str("; [control] takes effect at the next start");
+    }
+    if (&old.state.directory, &old.state.journal) != (&new.state.directory, &new.state.journal) {
+        changes.push_str("; the directories of [state] take effect at the next start");
     }
     changes
 }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::record::EndedBy;
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, TrunkId, UserId};
+use crate::state::EndedBy;
 
 /// Something worth a line in the log. `Display` gives the line (without the call's id, which is a field of its own) and
 /// holds no number, name or address of a person: companies, extensions and trunks only, at every level but debug.
