@@ -20,13 +20,13 @@ use super::counters::Counters;
 use super::hep::Tap;
 use super::listeners::Numbered;
 use super::run::message_of;
-use super::store::{Keeper, StoreReport, Urgency};
+use super::store::{Keeper, StoreReport};
 use super::udp::{self, Received, Sent};
 use crate::config::Config;
 use crate::engine::{Command, CommandId, Engine, Event, Input, Listener, Output, Reply};
 use crate::flow::{Flow, ListenerId};
 use crate::id::TrunkId;
-use crate::state::{Change, Saved};
+use crate::state::Saved;
 use crate::time::Instant;
 
 /// The most datagrams read from one socket before the others, the orders and the timers get their turn.
@@ -355,14 +355,8 @@ impl Core {
                     self.send(flow, bytes);
                 }
                 Output::Change { number, change } => {
-                    let urgency = match change {
-                        // The answer to a REGISTER waits for it.
-                        Change::Bindings { .. } => Urgency::Awaited,
-                        _ => Urgency::Whenever,
-                    };
                     if let Some(keeper) = &mut self.keeper {
-                        let kept = keeper.put(change, urgency);
-                        debug_assert_eq!(kept, number, "both count alike");
+                        keeper.put(number, change);
                     }
                 }
                 Output::Event(event) => {
