@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::counters::Counters;
+use super::hep::Tap;
 use super::listeners::Numbered;
 use super::run::message_of;
 use super::store::{Keeper, StoreReport};
@@ -81,6 +82,7 @@ pub(super) struct Beginning {
     pub(super) kept: Option<Kept>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) counters: Arc<Counters>,
+    pub(super) tap: Tap,
     pub(super) heartbeat: Option<Heartbeat>,
     /// Told once the engine stands, or why it does not.
     pub(super) ready: std::sync::mpsc::SyncSender<Result<(), String>>,
@@ -112,7 +114,8 @@ pub(super) fn run(beginning: Beginning) {
 }
 
 async fn turn(beginning: Beginning) {
-    let Beginning { clock, seed, config, listeners, sockets, kept, mut orders, counters, heartbeat, ready } = beginning;
+    let Beginning { clock, seed, config, listeners, sockets, kept, mut orders, counters, tap, heartbeat, ready } =
+        beginning;
     let mut readers = match open(sockets.clone()) {
         Ok(readers) => readers,
         Err(error) => {
@@ -140,6 +143,7 @@ async fn turn(beginning: Beginning) {
         waiting: HashMap::new(),
         next_command: 0,
         counters,
+        tap,
         undeliverable: VecDeque::new(),
         keeper,
         resting_until: Instant::ORIGIN,
@@ -283,6 +287,7 @@ struct Core {
     waiting: HashMap<CommandId, oneshot::Sender<Reply>>,
     next_command: u64,
     counters: Arc<Counters>,
+    tap: Tap,
     undeliverable: VecDeque<Bytes>,
     keeper: Option<Keeper>,
     resting_until: Instant,
@@ -308,7 +313,9 @@ impl Core {
                 Received::Datagram(length, remote) => {
                     let bytes = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
                     self.counters.received.add();
-                    self.feed(Input::Datagram { flow: Flow { local: reader.id, remote }, bytes });
+                    let flow = Flow { local: reader.id, remote };
+                    self.tap.received(flow, &bytes);
+                    self.feed(Input::Datagram { flow, bytes });
                 }
                 Received::WouldBlock => return More::No,
                 Received::Error(kind) => {
@@ -352,7 +359,10 @@ impl Core {
                         keeper.put(number, change);
                     }
                 }
-                Output::Event(event) => log(&event),
+                Output::Event(event) => {
+                    self.tap.happened(&event);
+                    log(&event);
+                }
                 Output::Record(record) => {
                     if tracing::enabled!(target: "switchboard::record", tracing::Level::DEBUG) {
                         let json = serde_json::to_string(&record).unwrap_or_else(|error| error.to_string());
@@ -369,6 +379,7 @@ impl Core {
             }
         }
         self.flush();
+        self.tap.step_over();
     }
 
     fn flush(&mut self) {
@@ -393,7 +404,10 @@ impl Core {
             return;
         };
         match udp::send(socket, &bytes, flow.remote) {
-            Sent::Gone => self.counters.sent.add(),
+            Sent::Gone => {
+                self.counters.sent.add();
+                self.tap.sent(flow, &bytes);
+            }
             Sent::Full => self.counters.send_buffer_full.add(),
             Sent::Undeliverable(kind) => {
                 self.counters.undeliverable.add();

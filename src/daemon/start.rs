@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::clock::{Clock, wall};
 use super::counters::Counters;
 use super::engine_loop::{self, Beginning, Heartbeat, Kept, Order};
+use super::hep::Capture;
 use super::listeners::{ListenError, Listeners};
 use super::notify_systemd::{self, Announce};
 use super::reload::ReloadOutcome;
@@ -154,6 +155,9 @@ impl Daemon {
         let store = kept.as_ref().map(|kept| kept.keeper.watch());
         let clock = Clock::start();
         let counters = Arc::new(Counters::default());
+        let (mut capture, tap) = Capture::new(&counters);
+        capture.know(&change.listeners);
+        capture.follow(config.hep.as_ref());
         let (order, orders) = mpsc::channel(ORDERS);
         let (ready, engine_is_ready) = std::sync::mpsc::sync_channel(1);
         let heartbeat = match announce {
@@ -170,6 +174,7 @@ impl Daemon {
             kept,
             orders,
             counters: Arc::clone(&counters),
+            tap,
             heartbeat,
             ready,
         };
@@ -197,6 +202,7 @@ impl Daemon {
             watching,
             announce,
             counters,
+            capture,
             store,
             started_at: wall(),
         };

@@ -11,7 +11,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::clock::wall;
 use super::counters::Counters;
 use super::engine_loop::{Adoption, Order};
+use super::hep::Capture;
 use super::listeners::Listeners;
+use super::log;
 use super::notify_systemd::Announce;
 use super::reload::{ReloadOutcome, Warnings};
 use super::start::{Client, Report, Watching};
@@ -51,6 +53,7 @@ pub(super) struct Charge {
     pub(super) watching: Watching,
     pub(super) announce: Announce,
     pub(super) counters: Arc<Counters>,
+    pub(super) capture: Capture,
     pub(super) store: Option<StoreWatch>,
     pub(super) started_at: WallTime,
 }
@@ -79,6 +82,7 @@ async fn supervise(charge: Charge) {
         watching,
         announce,
         counters,
+        capture,
         store,
         started_at,
     } = charge;
@@ -112,6 +116,7 @@ async fn supervise(charge: Charge) {
         order,
         announce,
         counters,
+        capture,
         store,
         started_at,
         watch,
@@ -164,6 +169,7 @@ struct Supervisor {
     order: mpsc::Sender<Order>,
     announce: Announce,
     counters: Arc<Counters>,
+    capture: Capture,
     store: Option<StoreWatch>,
     started_at: WallTime,
     watch: Option<Watch>,
@@ -217,6 +223,7 @@ impl Supervisor {
             Ok(change) => change,
             Err(error) => return ReloadOutcome::no_socket(at, &error),
         };
+        self.capture.know(&change.listeners);
         let (done, adopted) = oneshot::channel();
         let adoption = Adoption {
             config: Arc::clone(&config),
@@ -235,6 +242,8 @@ impl Supervisor {
         }
         self.listeners.adopt(change);
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = self.listeners.addresses();
+        self.capture.follow(config.hep.as_ref());
+        log::follow(&config.log);
         let changes = changes(&self.config, &config);
         if let Some(store) = &self.store {
             store.keep_calls(Some(config.state.keep_calls));
@@ -292,6 +301,9 @@ impl Supervisor {
 
 fn changes(old: &Config, new: &Config) -> String {
     let mut changes = config::diff(old, new);
+    if old.log.format != new.log.format {
+        changes.push_str("; [log] format takes effect at the next start");
+    }
     if old.control != new.control {
         changes.push_str("; [control] takes effect at the next start");
     }
