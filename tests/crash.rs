@@ -6,7 +6,13 @@
 //!
 //! A few rounds in `cargo test`; more with `CRASH_ROUNDS=200 CRASH_BINARY=target/release/switchboard cargo test --test crash`,
 //! and with `CRASH_BINDINGS=50000 CRASH_SECONDS=2` a large restart in little time.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::cast_possible_truncation)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
