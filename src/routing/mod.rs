@@ -28,5 +28,5 @@ pub use plan::*;
 pub use presence::Presence;
 pub use record::{
     AnsweredRecord, DecisionRecord, DoorRecord, MemberRecord, Mobile, OfferOutcome, OfferRecord, PassedRouteRecord,
-    RouteRecord, SkipReason, StepRecord,
+    RouteRecord, SkipReason, StepRecord, UserVerdict, Verdict,
 };
