@@ -272,6 +272,23 @@ impl Claims {
         all
     }
 
+    /// A copy that knows of those persons only, each under the name its plan has and today's: to ask what would be.
+    pub fn copy_of<'a>(&self, who: impl Iterator<Item = (&'a PersonId, &'a UserId)>) -> Claims {
+        let mut copy = Claims::new(self.table.hasher().clone());
+        for (person, user) in who {
+            let today = self.known_as.get(user);
+            if let Some(today) = today {
+                copy.known_as.insert(user.clone(), today.clone());
+            }
+            for name in [Some(person), today].into_iter().flatten() {
+                if let Some(claim) = self.table.get(name) {
+                    copy.put(name, claim.clone());
+                }
+            }
+        }
+        copy
+    }
+
     /// How many are held, wrap-ups not counted: for `audit()`.
     pub fn held(&self) -> usize {
         self.table.len().saturating_sub(self.wrap_ups.len())

@@ -62,7 +62,7 @@ pub use command::{
 pub use event::Event;
 pub use input::{Input, Listener};
 pub use output::Output;
-pub use question::{LiveState, explain};
+pub use question::{LiveState, TrunkState, explain};
 pub use record::{CallRecord, EndedBy};
 
 use crate::auth::{Digest, Trunks};

@@ -1,6 +1,6 @@
 //! `switchboard explain` (product.md §4): the same code as a live call, asked beforehand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{LocalResult, NaiveDateTime, TimeZone as _};
@@ -10,13 +10,36 @@ use super::{caller, names};
 use crate::claim::Claims;
 use crate::config::Config;
 use crate::config::suggest::one_of;
-use crate::id::{CallRef, CompanyId, UserId};
+use crate::id::{CallRef, CompanyId, TrunkId, UserId};
 use crate::number::{self, Caller, DialRules, E164, Form};
-use crate::routing::{self, Arrival, Called, Company, DecisionRecord, Line, Memories, Plan, Presence, Trunk, User};
+use crate::routing::{
+    self, Answer, AnswerCause, Arrival, Called, Company, DecisionRecord, DoorRecord, Line, Memories, Plan, Presence,
+    Reach, Trunk, Unreachable, User,
+};
 use crate::time::{Now, WallTime};
 
 /// What a running engine knows.
-pub type LiveState<'a> = (&'a Claims, &'a dyn Presence, &'a Memories, &'a Line);
+pub struct LiveState<'a> {
+    /// Who is busy.
+    pub claims: &'a Claims,
+    /// Registrations, switches, calls.
+    pub presence: &'a dyn Presence,
+    /// Department memories.
+    pub memories: &'a Memories,
+    /// Who waits for whom.
+    pub line: &'a Line,
+    /// Every trunk.
+    pub trunks: BTreeMap<TrunkId, TrunkState>,
+}
+
+/// A trunk now.
+#[derive(Clone, Copy, Debug)]
+pub struct TrunkState {
+    /// Calls in both directions.
+    pub calls: u32,
+    /// Whether it is known where its proxy is.
+    pub has_address: bool,
+}
 
 /// The call of a question, and of the persons it supposes busy: never one of the engine's, which count from 1.
 const ASKED: CallRef = CallRef(0);
@@ -47,26 +70,67 @@ pub fn explain(
     for name in &question.away {
         away.insert(names::user(plan, name)?.id.clone());
     }
-    let hashing = ahash::RandomState::with_seeds(1, 2, 3, 4);
+    let busy = question.busy.iter().map(|name| person(name, plan)).collect::<Result<Vec<_>, _>>()?;
+    let about = question.user.as_deref().map(|name| names::user(plan, name)).transpose()?;
+
+    // The engine serves nobody while it answers this, so only what the call can come to is looked at.
+    let reach = Reach::of(plan, &arrival.called);
     let everybody = Everybody;
-    let (mut claims, presence, memories, line) = match live {
-        Some((claims, presence, memories, line)) => (claims.clone(), presence, memories.clone(), line.clone()),
-        None => (Claims::new(hashing), &everybody as &dyn Presence, Memories::default(), Line::default()),
+    let (mut claims, presence, memories, line, trunks) = match live {
+        Some(LiveState { claims, presence, memories, line, trunks }) => {
+            let who = reach.users.values().chain(&busy).chain(&user).map(|user| (&user.person, &user.id));
+            let memories = company.as_ref().map_or_else(Memories::default, |company| {
+                memories.copy_of(&company.id, reach.departments.iter(), &arrival.caller)
+            });
+            (claims.copy_of(who), presence, memories, line.clone(), trunks)
+        }
+        None => {
+            let hashing = ahash::RandomState::with_seeds(1, 2, 3, 4);
+            let idle = TrunkState { calls: 0, has_address: true };
+            let trunks = plan.trunks.keys().map(|trunk| (trunk.clone(), idle)).collect();
+            (Claims::new(hashing), &everybody as &dyn Presence, Memories::default(), Line::default(), trunks)
+        }
     };
-    for name in &question.busy {
-        let user = person(name, plan)?;
-        // Somebody who is busy already stays so.
-        if claims.take(moment, &user.person, SUPPOSED, &user.id).is_ok() {
+    for user in &busy {
+        // Somebody who is on a call already stays on that.
+        if claims.dial(moment, &user.person, SUPPOSED, &user.id).is_ok() {
             claims.answered(moment, &user.person, SUPPOSED);
         }
     }
-    if let Some((user, company)) = user.zip(company)
+    let supposed = Supposed { plan, presence, away, trunks };
+    let mut record = if let Some(answer) = supposed.trunk_limit(&arrival) {
+        refused_early(moment, &arrival, company.as_deref(), answer)
+    } else if let Some((user, company)) = user.zip(company)
         && let Err((claim, answer)) = caller::claim(moment, &mut claims, ASKED, &user)
     {
-        return Ok(routing::caller_is_busy(moment, &arrival, &company, &claim, answer));
+        routing::caller_is_busy(moment, &arrival, &company, &claim, answer)
+    } else {
+        routing::explain(moment, Arc::clone(plan), arrival, &claims, &supposed, &memories, &line)
+    };
+    record.user_verdict = about.map(|user| routing::verdict(&record, &reach, user));
+    Ok(record)
+}
+
+/// the trunk has as many calls as it may have.
+fn refused_early(
+    now: Now,
+    arrival: &Arrival,
+    company: Option<&Company>,
+    (answer, evidence): (Answer, String),
+) -> DecisionRecord {
+    let number = match &arrival.called {
+        Called::Number(number) => number.to_string(),
+        Called::User(user) => user.extension.to_string(),
+        Called::Unknown(text) => text.clone(),
+    };
+    let refused = answer.cause;
+    DecisionRecord {
+        company: company.map(|company| company.id.to_string()),
+        trunk: arrival.trunk.as_ref().map(ToString::to_string),
+        form: arrival.form,
+        door: Some(DoorRecord { refused, evidence }),
+        ..DecisionRecord::refused(now, number, arrival.caller.to_string(), answer)
     }
-    let supposed = Supposed { presence, away };
-    Ok(routing::explain(moment, Arc::clone(plan), arrival, &claims, &supposed, &memories, &line))
 }
 
 /// A question as the call it is about.
@@ -251,10 +315,26 @@ impl Presence for Everybody {
     }
 }
 
-/// A presence with some users away.
+/// A presence with some users away, and trunks.
 struct Supposed<'a> {
+    plan: &'a Plan,
     presence: &'a dyn Presence,
     away: BTreeSet<UserId>,
+    trunks: BTreeMap<TrunkId, TrunkState>,
+}
+
+impl Supposed<'_> {
+    fn calls_on(&self, trunk: &TrunkId) -> u32 {
+        self.trunks.get(trunk).map_or(0, |state| state.calls)
+    }
+
+    /// The answer to a call by a trunk that has its calls, and what shows it.
+    fn trunk_limit(&self, arrival: &Arrival) -> Option<(Answer, String)> {
+        let trunk = self.plan.trunks.get(arrival.trunk.as_ref()?)?;
+        let (calls, most) = (self.calls_on(&trunk.id), trunk.max_calls?);
+        let answer = || Answer::new(AnswerCause::TrunkLimit, format!("trunk {} is at its limit", trunk.id));
+        (calls >= most).then(|| (answer(), format!("{calls} of {most} calls")))
+    }
 }
 
 impl Presence for Supposed<'_> {
@@ -272,6 +352,21 @@ impl Presence for Supposed<'_> {
 
     fn calls_of(&self, company: &CompanyId) -> u32 {
         self.presence.calls_of(company)
+    }
+
+    fn lines_left(&self, trunk: &TrunkId) -> Result<Option<u32>, Unreachable> {
+        let trunk = self.plan.trunks.get(trunk).ok_or(Unreachable::Gone)?;
+        let left = trunk.max_calls.map(|most| most.saturating_sub(self.calls_on(&trunk.id)));
+        if left == Some(0) {
+            return Err(Unreachable::AtLimit);
+        }
+        if trunk.proxy.is_none() {
+            return Err(Unreachable::NoProxy);
+        }
+        if !self.trunks.get(&trunk.id).is_some_and(|state| state.has_address) {
+            return Err(Unreachable::NoAddress);
+        }
+        Ok(left)
     }
 }
 

@@ -75,11 +75,17 @@ pub(in crate::cli) fn show(decision: &Decision, premise: &Premise, screen: &mut 
         title.push_str(&format!(", called by {caller}"));
     }
     if let Some(at) = &decision.at {
-        title.push_str(&format!(", at {at}"));
+        title.push_str(&format!(", {}", day_and_time(at)));
     }
     screen.toned(Tone::Title, harmless(&title))?;
     for line in premise.lines() {
         screen.toned(Tone::Faint, harmless(&line))?;
+    }
+    if let Some(verdict) = &decision.user_verdict {
+        let tone = if verdict.verdict == "rings" { Tone::Good } else { Tone::Warning };
+        screen.line("")?;
+        screen.toned(tone, harmless(&verdict.text))?;
+        screen.line("")?;
     }
     if decision.trunk.is_some() || decision.form.is_some() {
         let trunk = decision.trunk.as_ref().map(|trunk| format!("trunk {trunk}"));
@@ -89,15 +95,20 @@ pub(in crate::cli) fn show(decision: &Decision, premise: &Premise, screen: &mut 
     if let Some(door) = &decision.door {
         fact("", "refused", &format!("{}: {}", door.refused, door.evidence), screen)?;
     }
+    if let Some(hours) = &decision.number_hours {
+        fact("", "number", &format!("open in {hours}"), screen)?;
+    }
     for passed in &decision.passed {
         fact("", "passed", &format!("{}: {}", passed.to, passed.evidence), screen)?;
     }
     match &decision.route {
         Some(route) => {
-            let hours = route.hours.as_ref().map(|hours| format!("hours {hours} are open"));
-            let callers = route.callers.as_ref().map(|callers| format!("callers {callers}"));
-            let why: Vec<String> = [hours, callers].into_iter().flatten().collect();
-            let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join(", ")) };
+            let hours = route.hours.as_ref().map(|hours| match &route.rule {
+                Some(rule) => format!("open in {rule}"),
+                None => format!("hours {hours} are open"),
+            });
+            let callers = route.callers.as_ref().map(|callers| format!("for callers {callers}"));
+            let why = [hours, callers].into_iter().flatten().fold(String::new(), |said, why| said + ", " + &why);
             fact("", "route", &format!("{}{why}", route.to), screen)?;
         }
         None => fact("", "route", "none", screen)?,
@@ -109,10 +120,12 @@ pub(in crate::cli) fn show(decision: &Decision, premise: &Premise, screen: &mut 
     }
     if let Some(answer) = &decision.answer {
         let rings = decision.steps.iter().any(Step::rings);
-        let lead = match answer.status {
-            200..=299 => "answered",
-            _ if rings => "if nobody answers",
-            _ => "answer",
+        let lead = match (answer.status, decision.answer_after.filter(|after| *after > 0.0)) {
+            (200..=299, _) => "answered".to_owned(),
+            (_, Some(after)) if rings => format!("if nobody answers, after {}", seconds(after)),
+            (_, Some(after)) => format!("answer after {}", seconds(after)),
+            (_, None) if rings => "if nobody answers".to_owned(),
+            (_, None) => "answer".to_owned(),
         };
         let q850 = answer.q850.map_or(String::new(), |cause| format!(" (Q.850 cause {cause})"));
         let words = [answer.cause.as_deref(), answer.text.as_deref()].into_iter().flatten();
@@ -147,13 +160,18 @@ fn show_step(place: usize, step: &Step, because: Option<&str>, screen: &mut Scre
     }
     screen.line("")?;
     let title = screen.palette().paint(Tone::Title, &harmless(&title));
-    screen.line(format!("{place}. {title}"))?;
+    let when = step.entered_after.map_or_else(String::new, |after| format!(", +{}", seconds(after)));
+    let when = screen.palette().paint(Tone::Faint, &when);
+    screen.line(format!("{place}. {title}{when}"))?;
+    if let Some(hours) = &step.hours {
+        fact("   ", "open", &format!("in {hours}"), screen)?;
+    }
     if let Some(offer) = step.offer {
-        screen.toned(Tone::Good, format!("   {}", rings(offer, step.ring)))?;
+        screen.toned(Tone::Good, format!("   {}", rings(offer, step.after, step.ring)))?;
     }
     show_members(&step.members, screen)?;
     if step.members.is_empty() && step.department.is_some() {
-        screen.toned(Tone::Faint, "   nobody was looked at")?;
+        screen.toned(Tone::Warning, "   it has no members")?;
     }
     if step.strategy.as_deref() == Some("random") {
         fact("   ", "order", "drawn anew for each call", screen)?;
@@ -162,20 +180,35 @@ fn show_step(place: usize, step: &Step, because: Option<&str>, screen: &mut Scre
         fact("   ", "sticky", &format!("the caller spoke with {sticky} before"), screen)?;
     }
     if let Some(wait) = step.wait {
-        fact("   ", "wait", &format!("{} in line", seconds(wait)), screen)?;
+        fact("   ", "wait", &format!("{} in line, while somebody is busy", seconds(wait)), screen)?;
     }
     if let Some(evidence) = &step.evidence {
         fact("   ", "because", evidence, screen)?;
     }
     if let Some(cause) = &step.cause {
         let onward = match (&step.overflow, step.circle) {
-            (Some(overflow), false) => format!(", on to {overflow}"),
-            (Some(overflow), true) => format!(", and {overflow} has had the call already"),
-            (None, _) => String::new(),
+            (Some(overflow), false) => format!(", on to {overflow}{}", by_key(step.overflow_by.as_deref())),
+            (Some(overflow), true) => {
+                format!(", and {overflow}{} has had the call already", by_key(step.overflow_by.as_deref()))
+            }
+            (None, _) => ", and there is no overflow for that".to_owned(),
         };
         fact("   ", "left", &format!("{cause}{onward}"), screen)?;
     }
     Ok(())
+}
+
+/// The key of the configuration that leads on.
+fn by_key(key: Option<&str>) -> String {
+    key.map_or_else(String::new, |key| format!(" (overflow.{key})"))
+}
+
+/// RFC 3339 as people write it: `Sun 2026-11-22 10:00:00 +05:30`.
+fn day_and_time(at: &str) -> String {
+    match chrono::DateTime::parse_from_rfc3339(at) {
+        Ok(moment) => moment.format("%a %Y-%m-%d %H:%M:%S %:z").to_string(),
+        Err(_) => at.to_owned(),
+    }
 }
 
 /// Who rings, in the order of the offers; then the others as they are written.
@@ -186,9 +219,9 @@ fn show_members(members: &[Member], screen: &mut Screen) -> io::Result<()> {
     for member in offered.iter().chain(&others) {
         let (what, tone, evidence) = match (member.offer, &member.skip) {
             // Why it is not rung again is no reason why it is not rung.
-            (Some(offer), _) => (rings(offer, member.ring), Tone::Good, mobile(member.mobile.as_deref())),
+            (Some(offer), _) => (rings(offer, member.after, member.ring), Tone::Good, mobile(member.mobile.as_deref())),
             (None, Some(skip)) => (format!("skipped: {skip}"), Tone::Warning, member.evidence.as_deref()),
-            (None, None) => ("not reached".to_owned(), Tone::Faint, None),
+            (None, None) => ("not looked at".to_owned(), Tone::Faint, None),
         };
         table.row([
             member.extension.as_deref().unwrap_or("").into(),
@@ -209,10 +242,12 @@ fn mobile(mobile: Option<&str>) -> Option<&'static str> {
     }
 }
 
-fn rings(offer: u32, ring: Option<f64>) -> String {
+/// `+25 s  rings 25 s, offer 2`
+fn rings(offer: u32, after: Option<f64>, ring: Option<f64>) -> String {
+    let after = after.map_or_else(String::new, |after| format!("+{}  ", seconds(after)));
     match ring {
-        Some(ring) => format!("rings {}, offer {offer}", seconds(ring)),
-        None => format!("rings, offer {offer}"),
+        Some(ring) => format!("{after}rings {}, offer {offer}", seconds(ring)),
+        None => format!("{after}rings, offer {offer}"),
     }
 }
 
