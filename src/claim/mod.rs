@@ -281,7 +281,8 @@ impl Claims {
                 copy.known_as.insert(user.clone(), today.clone());
             }
             for name in [Some(person), today].into_iter().flatten() {
-                if let Some(claim) = self.table.get(name) {
+                // Of several users of one person, once: a claim put in its own place would lose its wrap-up.
+                if let Some(claim) = self.table.get(name).filter(|_| !copy.table.contains_key(name)) {
                     copy.put(name, claim.clone());
                 }
             }
