@@ -19,8 +19,8 @@ pub fn verdict(record: &DecisionRecord, reach: &Reach, user: &User) -> UserVerdi
         return silent(Verdict::OtherCompany, format!("no company has {}", record.number));
     };
     if company.id != user.id.company {
-        let why =
-            format!("{} is of {}, and {} is of {}", record.number, company.id, user.id.extension, user.id.company);
+        let (number, theirs, own) = (&record.number, &company.id, &user.id.company);
+        let why = format!("{number} is a number of {theirs}, and {} a user of {own}", user.id.extension);
         return silent(Verdict::OtherCompany, why);
     }
     if let Some(rings) = record.steps.iter().find_map(|step| rings(step, &name, user)) {
@@ -32,11 +32,10 @@ pub fn verdict(record: &DecisionRecord, reach: &Reach, user: &User) -> UserVerdi
     }
     if let Some(door) = &record.door {
         let text = record.answer.as_ref().map_or("the call is refused", |answer| answer.text.as_str());
-        let mut why = format!("{text} ({}", door.evidence);
+        let mut why = format!("{text}: {}", door.evidence);
         for passed in &record.passed {
             why.push_str(&format!("; {} is {}", passed.to, passed.evidence));
         }
-        why.push(')');
         return silent(Verdict::Refused, why);
     }
     let mut skipped: Vec<String> = Vec::new();
@@ -51,12 +50,12 @@ pub fn verdict(record: &DecisionRecord, reach: &Reach, user: &User) -> UserVerdi
         match member.skip {
             Some(skip) => {
                 let evidence = member.evidence.as_deref().unwrap_or_default();
-                skipped.push(format!("{place} skips it as {} ({evidence})", skip.as_str()));
+                skipped.push(format!("{place} skips it as {}: {evidence}", skip.as_str()));
                 first.get_or_insert((step.department.clone(), skip));
             }
             None => {
                 passed_over.push(match (&step.evidence, step.cause) {
-                    (Some(evidence), _) => format!("{place} is closed ({evidence})"),
+                    (Some(evidence), _) => format!("{place} is closed: {evidence}"),
                     (None, _) => format!("{place} is left before its turn"),
                 });
                 left.get_or_insert(step.department.clone());

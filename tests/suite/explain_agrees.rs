@@ -4,19 +4,21 @@
 //! What is compared: the door, the route and those passed, every step, every member's reason and evidence, the offers with
 //! their order and times, causes, overflows, circles, and the final answer. What cannot be:
 //!
-//! - `random` is drawn anew for each call: in such a step it is compared who is offered the call and when somebody is, not
-//!   who when.
+//! - `random` is drawn anew for each call: in such a step it is compared who is offered the call and when somebody is, but not
+//!   who when. (No plan with a limited trunk draws: there the order decides how long a mobile rings.)
 //! - A call refused before its number is read (the trunk at its limit, the caller's person busy) has a record without a
 //!   company; only its answer is compared.
 //! - Phones need a millisecond or two, so times agree to a tenth of a second.
-//! - What other people do meanwhile is not to be known: other calls of these stories go on as they are.
+//! - What other people do meanwhile cannot be known: a story in which another call moves (it is offered to somebody, or given
+//!   up) while ours goes on is told, but left out; that is one in ten.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use switchboard::config::Config;
-use switchboard::engine::{Command, Question, Reply, explain};
+use switchboard::engine::{Command, Event, Question, Reply, explain};
 use switchboard::hours::Schedule;
+use switchboard::id::CallRef;
 use switchboard::peer::{Behaviour, CallKey};
 use switchboard::routing::{AnswerCause, DecisionRecord, Mobile, StepRecord, UserStatus};
 use switchboard::time::WallTime;
@@ -72,12 +74,15 @@ const DEPARTMENTS: [(&str, &str, &str); 5] = [
     ("globex", "back", "+493012340002"),
 ];
 const CALLERS: [&str; 5] = ["+919811112222", "+919811113333", "+442071234567", "+914012345678", "anonymous"];
+const STRATEGIES: [&str; 6] = ["serial", "simultaneous", "round-robin", "longest-idle", "fewest-calls", "random"];
 const HOURS: [&str; 3] = ["office", "night", "elsewhere"];
 
 /// Draws a configuration.
 struct Author {
     dice: Dice,
     company: &'static str,
+    /// Which strategies are in use.
+    strategies: &'static [&'static str],
 }
 
 impl Author {
@@ -118,7 +123,7 @@ impl Author {
     fn some_members(&mut self) -> String {
         let mut extensions = self.extensions();
         let mut members = Vec::new();
-        for _ in 0..self.dice.below(5) {
+        for _ in 0..self.dice.of(&[0, 1, 2, 2, 3, 3, 4]) {
             let at = self.dice.below(extensions.len() as u64) as usize;
             members.push(format!("\"{}\"", extensions.remove(at)));
         }
@@ -126,19 +131,18 @@ impl Author {
     }
 
     fn department(&mut self, name: &str) -> String {
-        let strategies = ["serial", "simultaneous", "round-robin", "longest-idle", "fewest-calls", "random"];
         let mut text = format!(
             "[departments.{name}]\nmembers = [{}]\nstrategy = \"{}\"\nring = \"{}s\"\nmax-ring = {}\nwait = \"{}s\"\n\
              max-waiting = {}\nwrap-up = \"{}s\"\n",
             self.some_members(),
-            self.dice.of(&strategies),
+            self.dice.of(self.strategies),
             self.dice.of(&[5, 7, 20, 25]),
             1 + self.dice.below(3),
-            self.dice.of(&[0, 0, 10, 45, 90, 200]),
+            self.dice.of(&[0, 0, 10, 45, 90, 200, 3600]),
             1 + self.dice.below(2),
             self.dice.of(&[0, 0, 5, 20, 60]),
         );
-        if self.dice.once_in(3) {
+        if self.dice.once_in(2) {
             let mode = self.dice.of(&["loose", "loose", "strict"]);
             let _ = writeln!(text, "sticky = {{ mode = \"{mode}\", window = \"24h\" }}");
         }
@@ -152,6 +156,9 @@ impl Author {
                 if self.dice.once_in(2) { format!("hours = \"{}\", ", self.dice.of(&HOURS)) } else { String::new() };
             let callers = if self.dice.once_in(5) { "callers = [\"+9198*\"], " } else { "" };
             routes.push(format!("{{ {hours}{callers}to = \"{}\" }}", self.destination()));
+        }
+        if !self.dice.once_in(4) {
+            routes.push(format!("{{ to = \"{}\" }}", self.destination()));
         }
         let hours = self.hours_line(8);
         format!("[numbers.\"{number}\"]\n{hours}routes = [ {} ]\n\n", routes.join(", "))
@@ -179,10 +186,10 @@ impl Author {
     fn company(&mut self, domain: &str, zone: &str) -> String {
         let mut text =
             format!("name = \"{domain}\"\ndomain = \"{domain}\"\ntimezone = \"{zone}\"\noutbound-trunk = \"airtel\"\n");
-        if self.dice.once_in(4) {
+        if self.dice.once_in(8) {
             text.push_str("blocked-callers = [\"+9140*\", \"anonymous\"]\n");
         }
-        if self.dice.once_in(8) {
+        if self.dice.once_in(10) {
             let _ = writeln!(text, "max-calls = {}", 1 + self.dice.below(2));
         }
         if self.dice.once_in(30) {
@@ -223,14 +230,18 @@ fn direct(extension: &str) -> String {
 }
 
 fn plan(dice: &mut Dice) -> Config {
-    let limit = if dice.once_in(5) { format!("max-calls = {}\n", 2 + dice.below(4)) } else { String::new() };
+    // Where a trunk is at its limit a mobile rings for no time at all, and it matters who of a `random` order comes when.
+    let is_limited = dice.once_in(5);
+    let strategies = if is_limited { &STRATEGIES[..5] } else { &STRATEGIES[..] };
+    let limit = if is_limited { format!("max-calls = {}\n", 2 + dice.below(4)) } else { String::new() };
     let machine = format!(
         "[sip]\nlisten = [\"udp:203.0.113.10:5060\"]\nregistration-max = \"1d\"\n[control]\nsocket = \"/tmp/unused.sock\"\n\
          [trunks.airtel]\nsources = [\"192.0.2.0/28\"]\nproxy = \"sip:192.0.2.1:5060\"\ncountry-code = \"91\"\n\
          national-prefix = \"0\"\ninternational-prefix = \"00\"\n{limit}"
     );
-    let acme = Author { dice: Dice(dice.roll()), company: "acme" }.company("acme.example", "Asia/Kolkata");
-    let globex = Author { dice: Dice(dice.roll()), company: "globex" }.company("globex.example", "Europe/Berlin");
+    let acme = Author { dice: Dice(dice.roll()), company: "acme", strategies }.company("acme.example", "Asia/Kolkata");
+    let globex =
+        Author { dice: Dice(dice.roll()), company: "globex", strategies }.company("globex.example", "Europe/Berlin");
     configuration(&machine, &[("acme", &acme), ("globex", &globex)])
 }
 
@@ -262,7 +273,10 @@ fn written(dice: &mut Dice, number: &str) -> String {
 struct Town {
     world: World,
     config: Config,
+    /// Calls that talk.
     others: Vec<CallKey>,
+    /// Calls that ring or wait.
+    unanswered: Vec<CallKey>,
 }
 
 impl Town {
@@ -281,7 +295,7 @@ impl Town {
             let may = user.status == UserStatus::Active;
             assert_eq!(world.phone_ref(name).is_registered(), may, "{name}");
         }
-        Town { world, config, others: Vec::new() }
+        Town { world, config, others: Vec::new(), unanswered: Vec::new() }
     }
 
     fn set_wall(&mut self, at: WallTime) {
@@ -303,22 +317,56 @@ impl Town {
         self.world.pass(Duration::from_millis(10));
     }
 
-    /// Another call: it is answered at once or given up.
-    fn somebody_talks(&mut self, dice: &mut Dice) {
+    /// Another call: it is answered at once, or goes on ringing or waiting, or is given up.
+    fn somebody_calls(&mut self, dice: &mut Dice) {
         let number = if dice.once_in(3) { direct(dice.of(&PHONES).1) } else { dice.of(&DEPARTMENTS).2.to_owned() };
-        for (name, ..) in PHONES {
-            self.world.phone_mut(name).behave(Behaviour::answer_after(Duration::ZERO));
+        if !dice.once_in(4) {
+            for (name, ..) in PHONES {
+                self.world.phone_mut(name).behave(Behaviour::answer_after(Duration::ZERO));
+            }
         }
-        let call = self.world.call("airtel", &number, dice.of(&CALLERS));
+        let call = self.world.call("airtel", &number, dice.of(&CALLERS[..3]));
         self.world.pass(Duration::from_millis(30));
         for (name, ..) in PHONES {
             self.world.phone_mut(name).behave(Behaviour::ring_only());
         }
         if self.world.answered("airtel", call) {
             self.others.push(call);
-        } else if self.world.refusal("airtel", call).is_none() {
+        } else if self.world.refusal("airtel", call).is_some() {
+        } else if dice.once_in(2) {
+            self.unanswered.push(call);
+        } else {
             self.world.with_trunk("airtel", |trunk, now| trunk.cancel(now, call));
             self.world.pass(Duration::from_millis(10));
+        }
+    }
+
+    fn the_unanswered_give_up(&mut self) {
+        for call in std::mem::take(&mut self.unanswered) {
+            if self.world.refusal("airtel", call).is_none() {
+                self.world.with_trunk("airtel", |trunk, now| trunk.cancel(now, call));
+            }
+        }
+        self.world.pass(Duration::from_millis(10));
+    }
+
+    /// Whether another call than this one has done something since then; in a line it is told of its place, and no more.
+    fn others_did_something(&self, since: usize, waiting: &[String], asked: CallRef) -> bool {
+        self.world.events[since..].iter().any(|event| match event {
+            Event::CallQueued { call, .. } => *call != asked && !waiting.contains(&call.to_string()),
+            Event::CallOffered { call, .. }
+            | Event::CallAnswered { call, .. }
+            | Event::CallRefused { call, .. }
+            | Event::CallCancelled { call, .. }
+            | Event::CallEnded { call, .. } => *call != asked,
+            _ => false,
+        })
+    }
+
+    fn waiting(&mut self) -> Vec<String> {
+        match self.world.command(Command::Queue) {
+            Reply::Queue(queue) => queue.into_iter().map(|view| view.call).collect(),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -338,8 +386,9 @@ impl Town {
     }
 
     /// Places the call that was asked about and waits for the end of it.
-    fn live(&mut self, question: &Question) -> (DecisionRecord, u16, f64) {
+    fn live(&mut self, question: &Question) -> Live {
         let before = self.world.records.len();
+        let arrived = self.world.events.len();
         match &question.from {
             Some(from) if from.contains('@') => {
                 let (name, _, _, domain) =
@@ -351,11 +400,16 @@ impl Town {
                 self.world.call("airtel", &question.to, from.as_deref().unwrap_or("anonymous"));
             }
         }
-        for _ in 0..200 {
+        for _ in 0..2_000 {
             self.world.pass(Duration::from_secs(15));
-            if let Some(record) = self.world.records.get(before) {
+            let asked = self.world.events[arrived..].iter().find_map(|event| match event {
+                Event::CallArrived { call, .. } => Some(*call),
+                _ => None,
+            });
+            if let Some(record) = self.world.records[before..].iter().find(|record| Some(record.call) == asked) {
                 let took = record.ended_at.unix_millis() - record.started_at.unix_millis();
-                return (record.decision.clone(), record.status, took as f64 / 1000.0);
+                let (record, status) = (record.decision.clone(), record.status);
+                return Live { call: asked.unwrap(), record, status, took: took as f64 / 1000.0 };
             }
         }
         panic!("the call never ended: {question:?}, {:?}", self.world.events.last());
@@ -379,6 +433,16 @@ fn question(dice: &mut Dice, config: &Config) -> Question {
     };
     let from = dice.of(&CALLERS).to_owned();
     Question { to: written(dice, &to), from: Some(from), trunk: Some("airtel".into()), ..Question::default() }
+}
+
+/// What became of a call.
+struct Live {
+    call: CallRef,
+    record: DecisionRecord,
+    /// The final one, as the trunk got it.
+    status: u16,
+    /// Seconds.
+    took: f64,
 }
 
 /// What two records must agree on: words exactly, times nearly.
@@ -452,9 +516,10 @@ fn tell(step: &StepRecord, story: &mut Story) {
 }
 
 /// `None` where they agree.
-fn difference(explained: &DecisionRecord, live: &DecisionRecord, status: u16, took: f64) -> Option<String> {
+fn difference(explained: &DecisionRecord, live: &Live) -> Option<String> {
+    let Live { record: live, status, took, .. } = live;
     let (wanted, answer) = (explained.answer.as_ref()?, live.answer.as_ref()?);
-    if wanted != answer || wanted.status != status {
+    if wanted != answer || wanted.status != *status {
         return Some(format!("the answers differ: {wanted:?} and {answer:?} ({status})"));
     }
     if live.company.is_none() && [AnswerCause::TrunkLimit, AnswerCause::Busy].contains(&answer.cause) {
@@ -470,7 +535,7 @@ fn difference(explained: &DecisionRecord, live: &DecisionRecord, status: u16, to
         return Some(format!("times: {:?} and {:?}", expected.times, real.times));
     }
     let after = explained.answer_after.unwrap_or_default();
-    (!near((&after, &took))).then(|| format!("the answer comes after {after} s and came after {took} s"))
+    (!near((&after, took))).then(|| format!("the answer comes after {after} s and came after {took} s"))
 }
 
 /// What the seeds met, so that the test is known to test something.
@@ -485,7 +550,7 @@ struct Met {
     causes: std::collections::BTreeSet<String>,
     mobiles: usize,
     sticky: usize,
-    hours_changed_meanwhile: usize,
+    left_out: usize,
 }
 
 impl Met {
@@ -500,8 +565,6 @@ impl Met {
             self.skips.extend(member.skip.map(|skip| skip.as_str()));
             self.mobiles +=
                 usize::from(member.offered.as_ref().is_some_and(|offer| offer.mobile == Some(Mobile::Alone)));
-            self.hours_changed_meanwhile +=
-                usize::from(member.offered.is_some() && member.skip.is_some_and(|skip| skip.as_str() == "off-hours"));
         }
         self.causes.extend(record.answer.as_ref().map(|answer| format!("{:?}", answer.cause)));
     }
@@ -519,8 +582,8 @@ fn tell_stories(seed: u64, met: &mut Met) {
         for _ in 0..dice.below(3) {
             town.turn_something(&mut dice);
         }
-        for _ in 0..dice.below(3) {
-            town.somebody_talks(&mut dice);
+        for _ in 0..dice.below(4) {
+            town.somebody_calls(&mut dice);
         }
         if dice.once_in(2) {
             town.somebody_hangs_up(&mut dice);
@@ -530,13 +593,18 @@ fn tell_stories(seed: u64, met: &mut Met) {
         town.set_wall(at);
         let question = question(&mut dice, &town.config);
         let explained = town.ask(&question);
-        let (live, status, took) = town.live(&question);
-        met.note(&live);
-        if let Some(difference) = difference(&explained, &live, status, took) {
-            let (explained, live) =
-                (serde_json::to_string_pretty(&explained).unwrap(), serde_json::to_string_pretty(&live).unwrap());
+        let (since, waiting) = (town.world.events.len(), town.waiting());
+        let live = town.live(&question);
+        if town.others_did_something(since, &waiting, live.call) {
+            met.left_out += 1;
+        } else if let Some(difference) = difference(&explained, &live) {
+            let pretty = |record| serde_json::to_string_pretty(record).unwrap();
+            let (explained, live) = (pretty(&explained), pretty(&live.record));
             panic!("seed {seed}, story {story}: {question:?}\nexplained {explained}\nlive {live}\n{difference}");
+        } else {
+            met.note(&live.record);
         }
+        town.the_unanswered_give_up();
         while town.others.len() > 2 {
             town.somebody_hangs_up(&mut dice);
         }
@@ -545,7 +613,7 @@ fn tell_stories(seed: u64, met: &mut Met) {
 
 #[test]
 fn explain_and_a_live_call_decide_the_same() {
-    let seeds = std::env::var("EXPLAIN_SEEDS").map_or(210, |seeds| seeds.parse().unwrap());
+    let seeds = std::env::var("EXPLAIN_SEEDS").map_or(240, |seeds| seeds.parse().unwrap());
     let first = std::env::var("EXPLAIN_FIRST").map_or(0, |first| first.parse().unwrap());
     let mut met = Met::default();
     for seed in first..first + seeds {
