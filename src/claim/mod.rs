@@ -359,6 +359,28 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_knows_of_those_persons_only_and_when_their_wrap_ups_end() {
+        let mut claims = claims();
+        let (asha, ravi) = (PersonId::new("asha"), PersonId::new("ravi"));
+        let (at_acme, at_globex) = (user("221", "acme"), user("305", "globex"));
+        claims.take(second(1), &asha, CallRef(1), &at_acme).unwrap();
+        claims.wrap_up(second(2), &asha, CallRef(1), Duration::from_secs(5));
+        claims.take(second(1), &ravi, CallRef(2), &user("222", "acme")).unwrap();
+        // Two users of one person.
+        let mut copy = claims.copy_of([(&asha, &at_acme), (&asha, &at_globex)].into_iter());
+        assert_eq!((copy.of(&asha), copy.of(&ravi)), (claims.of(&asha), None));
+        assert_eq!(copy.deadline(), Some(second(7).mono));
+        assert_eq!(copy.expire(second(7).mono), [asha.clone()]);
+        assert!(claims.of(&asha).is_some(), "a copy");
+        // Who a user is since a reload, too.
+        let renamed = PersonId::new("asha-rao");
+        claims.rename(|id| (*id == at_acme).then(|| renamed.clone()), [(at_acme.clone(), renamed.clone())].into_iter());
+        let copy = claims.copy_of([(&asha, &at_acme)].into_iter());
+        assert!(copy.in_the_way(second(3).mono, &asha, &at_acme).is_some());
+        assert!(copy.of(&renamed).is_some());
+    }
+
+    #[test]
     fn ringing_becomes_talking_then_wrap_up_then_free() {
         let (mut claims, asha) = (claims(), PersonId::new("asha"));
         claims.take(second(1), &asha, CallRef(1), &user("221", "acme")).unwrap();

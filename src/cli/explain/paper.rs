@@ -191,7 +191,7 @@ fn show_step(place: usize, step: &Step, because: Option<&str>, screen: &mut Scre
             (Some(overflow), true) => {
                 format!(", and {overflow}{} has had the call already", by_key(step.overflow_by.as_deref()))
             }
-            (None, _) => ", and there is no overflow for that".to_owned(),
+            (None, _) => String::new(),
         };
         fact("   ", "left", &format!("{cause}{onward}"), screen)?;
     }
@@ -296,9 +296,9 @@ mod tests {
     fn the_whole_way_is_told() {
         let text = told(EXAMPLE, Assumption::Running);
         let expected = "\
-+918041234567 of acme, called by +919811112222, at 2026-11-22T10:00:00+05:30
++918041234567 of acme, called by +919811112222, Sun 2026-11-22 10:00:00 +05:30
 as things stand in the running daemon
-route    department:sales (hours office are open)
+route    department:sales, hours office are open
 
 1. sales, simultaneous
    222  ravi@acme.example  rings, offer 1
@@ -342,15 +342,21 @@ if nobody answers: 480 (Q.850 cause 19) no-answer: nobody in support answered
     const WHOLE: &str = r#"{ "number": "+918041234567", "label": "Sales", "company": "acme", "caller": "+919811112222",
         "trunk": "airtel", "form": "national",
         "passed": [ { "to": "user:224", "evidence": "not for this caller" } ],
-        "route": { "to": "department:sales", "hours": null, "callers": "+9198*" },
+        "number-hours": "day until Sun 22:00 IST (it is Sun 10:00; sun 08:00-22:00)",
+        "route": { "to": "department:sales", "hours": "office", "callers": "+9198*",
+                   "rule": "office until Sun 13:00 IST (it is Sun 10:00; sun 09:30-13:00)" },
         "steps": [
-          { "department": "sales", "strategy": "random", "cause": "timeout", "sticky": "221", "wait": 60.0, "overflow": "department:night",
-            "members": [ { "extension": "221", "person": "asha", "offer": 1, "ring": 25.0, "skip": "already-offered", "evidence": "offer 1" } ] },
-          { "department": "night", "strategy": "serial", "cause": "closed", "evidence": "outside night until Mon 20:00 IST", "members": [],
-            "overflow": "external:+919800000000" },
+          { "department": "sales", "strategy": "random", "cause": "timeout", "sticky": "221", "wait": 60.0,
+            "entered-after": 0.0, "hours": "day until Sun 22:00 IST (it is Sun 10:00; sun 08:00-22:00)",
+            "overflow": "department:night", "overflow-by": "default",
+            "members": [ { "extension": "221", "person": "asha", "offer": 1, "after": 0.0, "ring": 25.0, "skip": "already-offered", "evidence": "offer 1" } ] },
+          { "department": "night", "strategy": "serial", "cause": "closed", "evidence": "outside night until Mon 20:00 IST", "entered-after": 85.0,
+            "members": [ { "extension": "223", "person": "mina" } ], "overflow": "external:+919800000000", "overflow-by": "closed" },
           { "external": "+919800000000", "cause": "no-answer", "overflow": "department:sales", "circle": true,
-            "offer": 2, "ring": 60.0 } ],
-        "answer": { "status": 480, "q850": 19, "cause": "no-answer", "text": "nobody answered at the outside number" } }"#;
+            "entered-after": 85.0, "offer": 2, "after": 85.0, "ring": 60.0 } ],
+        "answer": { "status": 480, "q850": 19, "cause": "no-answer", "text": "nobody answered at the outside number" },
+        "answer-after": 145.0,
+        "user-verdict": { "user": "223@acme", "verdict": "passed-over", "text": "223@acme does not ring: night is closed" } }"#;
 
     #[test]
     fn everything_the_record_knows_has_its_line() {
@@ -358,27 +364,32 @@ if nobody answers: 480 (Q.850 cause 19) no-answer: nobody in support answered
         let expected = "\
 +918041234567 (Sales) of acme, called by +919811112222
 as things stand in the running daemon
-by       trunk airtel, written in the form national
-passed   user:224: not for this caller
-route    department:sales (callers +9198*)
 
-1. sales, random
-   221  asha  rings 25 s, offer 1
+223@acme does not ring: night is closed
+
+by       trunk airtel, written in the form national
+number   open in day until Sun 22:00 IST (it is Sun 10:00; sun 08:00-22:00)
+passed   user:224: not for this caller
+route    department:sales, open in office until Sun 13:00 IST (it is Sun 10:00; sun 09:30-13:00), for callers +9198*
+
+1. sales, random, +0 s
+   open     in day until Sun 22:00 IST (it is Sun 10:00; sun 08:00-22:00)
+   221  asha  +0 s  rings 25 s, offer 1
    order    drawn anew for each call
    sticky   the caller spoke with 221 before
-   wait     60 s in line
-   left     timeout, on to department:night
+   wait     60 s in line, while somebody is busy
+   left     timeout, on to department:night (overflow.default)
 
-2. night, serial (overflow: timeout)
-   nobody was looked at
+2. night, serial (overflow: timeout), +85 s
+   223  mina  not looked at
    because  outside night until Mon 20:00 IST
-   left     closed, on to external:+919800000000
+   left     closed, on to external:+919800000000 (overflow.closed)
 
-3. outside number +919800000000 (overflow: closed)
-   rings 60 s, offer 2
+3. outside number +919800000000 (overflow: closed), +85 s
+   +85 s  rings 60 s, offer 2
    left     no-answer, and department:sales has had the call already
 
-if nobody answers: 480 (Q.850 cause 19) no-answer: nobody answered at the outside number
+if nobody answers, after 145 s: 480 (Q.850 cause 19) no-answer: nobody answered at the outside number
 ";
         assert_eq!(text, expected);
     }

@@ -481,7 +481,7 @@ fn members_are_skipped_for_the_first_reason_that_holds() {
             "221 disabled: status is pending",
             "222 paused: by an admin",
             "223 away: take-calls is off in the configuration",
-            "224 off-hours: outside evening until Mon 18:00 IST (it is Mon 10:00; mon 18:00-22:00)",
+            "224 off-hours: outside evening until Mon 18:00 IST (it is Mon 10:00; mon 18:00-21:00)",
             "225 not-registered: no device is registered",
             "226 on-call: at acme since 10:00 IST",
             "227 wrap-up: at acme until 10:00:10 IST",
