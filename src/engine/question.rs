@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{LocalResult, NaiveDateTime, TimeZone as _};
+use chrono::{LocalResult, NaiveDateTime, SecondsFormat, TimeZone as _};
 
 use super::command::Question;
 use super::{caller, names};
@@ -70,11 +70,10 @@ pub fn explain(
     for name in &question.away {
         away.insert(names::user(plan, name)?.id.clone());
     }
-    let busy = question.busy.iter().map(|name| person(name, plan)).collect::<Result<Vec<_>, _>>()?;
-    let about = question.user.as_deref().map(|name| names::user(plan, name)).transpose()?;
-
     // The engine serves nobody while it answers this, so only what the call can come to is looked at.
     let reach = Reach::of(plan, &arrival.called);
+    let busy = question.busy.iter().map(|name| person(name, plan, &reach)).collect::<Result<Vec<_>, _>>()?;
+    let about = question.user.as_deref().map(|name| names::user(plan, name)).transpose()?;
     let everybody = Everybody;
     let (mut claims, presence, memories, line, trunks) = match live {
         Some(LiveState { claims, presence, memories, line, trunks }) => {
@@ -124,12 +123,16 @@ fn refused_early(
         Called::Unknown(text) => text.clone(),
     };
     let refused = answer.cause;
+    let blank = DecisionRecord::refused(now, number, arrival.caller.to_string(), answer);
+    let utc = chrono::DateTime::from_timestamp_millis(now.wall.unix_millis()).unwrap_or_default();
+    let at = |company: &Company| utc.with_timezone(&company.timezone).to_rfc3339_opts(SecondsFormat::Secs, false);
     DecisionRecord {
         company: company.map(|company| company.id.to_string()),
+        at: company.map_or(blank.at.clone(), at),
         trunk: arrival.trunk.as_ref().map(ToString::to_string),
         form: arrival.form,
         door: Some(DoorRecord { refused, evidence }),
-        ..DecisionRecord::refused(now, number, arrival.caller.to_string(), answer)
+        ..blank
     }
 }
 
@@ -251,19 +254,19 @@ fn differs(text: &str, trunks: &[&Arc<Trunk>]) -> String {
     format!("`{text}` is not the same number on every trunk; give --trunk: {}", names.join(", "))
 }
 
-/// A person by its name, or by one of its users; the user.
-fn person(name: &str, plan: &Plan) -> Result<Arc<User>, String> {
-    let mut users = plan.companies.values().flat_map(|company| company.users.values());
-    match users.find(|user| user.person.as_str() == name) {
+/// A person by its name, or by one of its users; the user. Whoever the call can come to is found without a look at every
+/// company, and only theirs are the names compared with one that nobody has.
+fn person(name: &str, plan: &Plan, reach: &Reach) -> Result<Arc<User>, String> {
+    let everybody = || plan.companies.values().flat_map(|company| company.users.values());
+    match reach.users.values().chain(everybody()).find(|user| user.person.as_str() == name) {
         Some(user) => Ok(Arc::clone(user)),
         None if name.contains('@') => names::user(plan, name).map(Arc::clone),
         None => {
-            let persons: BTreeSet<&str> = plan
-                .companies
-                .values()
-                .flat_map(|company| company.users.values())
-                .map(|user| user.person.as_str())
-                .collect();
+            let near = reach.company.iter().flat_map(|company| company.users.values());
+            let persons: BTreeSet<&str> = near.map(|user| user.person.as_str()).collect();
+            if persons.is_empty() {
+                return Err(format!("there is no person `{name}`"));
+            }
             Err(format!("there is no person `{name}`; {}", one_of(name, "persons", persons)))
         }
     }

@@ -99,23 +99,21 @@ impl Offers {
             }
             Target::External { trunk, .. } => (None, Some(trunk), false),
         };
-        let entry = self.ringing.entry(id).insert_entry((person, None));
-        let Some(trunk) = trunk else { return Ok(()) };
+        let line = trunk.map_or(Ok(()), |trunk| self.line_of(trunk, presence));
+        let taken = trunk.filter(|_| line.is_ok()).cloned();
+        if let Some(trunk) = &taken {
+            *self.lines.entry(trunk.clone()).or_default() += 1;
+        }
+        self.ringing.insert(id, (person, taken));
+        if devices { Ok(()) } else { line }
+    }
+
+    /// Whether a trunk has a line left beside those of this call.
+    fn line_of(&self, trunk: &TrunkId, presence: &dyn Presence) -> Result<(), Unreachable> {
         let taken = self.lines.get(trunk).copied().unwrap_or_default();
-        let left = match presence.lines_left(trunk) {
-            Ok(None) => Ok(()),
-            Ok(Some(left)) if left > taken => Ok(()),
-            Ok(Some(_)) => Err(Unreachable::AtLimit),
-            Err(why) => Err(why),
-        };
-        match left {
-            Ok(()) => {
-                entry.into_mut().1 = Some(trunk.clone());
-                *self.lines.entry(trunk.clone()).or_default() += 1;
-                Ok(())
-            }
-            Err(_) if devices => Ok(()),
-            Err(why) => Err(why),
+        match presence.lines_left(trunk)? {
+            Some(left) if left <= taken => Err(Unreachable::AtLimit),
+            Some(_) | None => Ok(()),
         }
     }
 
