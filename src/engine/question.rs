@@ -379,7 +379,7 @@ mod tests {
 
     use super::*;
     use crate::config;
-    use crate::routing::AnswerCause;
+    use crate::routing::{AnswerCause, Verdict};
     use crate::time::Instant;
 
     /// Trunks that write numbers differently, and two companies that share Asha.
@@ -507,6 +507,80 @@ mod tests {
         assert_eq!((answer.status, answer.text.as_str()), (486, "the caller is on another call"));
         assert_eq!(record.door.unwrap().evidence, "at globex since 10:00 IST");
         assert!(record.steps.is_empty());
+    }
+
+    /// What is said of a user of Initech, where sales rings 1, then night (closed at ten) 2; 3 is of projects, and 4 of nothing.
+    fn judged(change: &str, user: &str) -> (Verdict, String) {
+        let initech = r#"
+            name = "Initech"
+            domain = "initech.example"
+            timezone = "Asia/Kolkata"
+            outbound-trunk = "india"
+            #change
+            [hours.evening]
+            week = { mon-sun = ["18:00-22:00"] }
+            [numbers."+918041230000"]
+            routes = [{ hours = "evening", to = "department:projects" }, { to = "department:sales" }]
+            [departments.sales]
+            members = ["1"]
+            overflow = { no-answer = "department:night" }
+            [departments.night]
+            members = ["2"]
+            hours = "evening"
+            [departments.projects]
+            members = ["3"]
+            [users.1]
+            name = "One"
+            password = "a password"
+            [users.2]
+            name = "Two"
+            password = "a password"
+            [users.3]
+            name = "Three"
+            password = "a password"
+            [users.4]
+            name = "Four"
+            password = "a password"
+        "#;
+        let initech = initech.replace("#change", change);
+        let files =
+            [("switchboard.toml", MACHINE), ("companies/initech.toml", &initech), ("companies/acme.toml", ACME)];
+        let files = files.map(|(name, text)| (PathBuf::from(name), text.as_bytes().to_vec()));
+        let config = config::load_texts(&files).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        let now = Now { mono: Instant::from_nanos(5), wall: WallTime::from_unix_millis(1_795_408_200_000) };
+        let question = Question { to: "+918041230000".into(), user: Some(user.into()), ..Question::default() };
+        let verdict = explain(now, &question, &config, None).unwrap().user_verdict.unwrap();
+        (verdict.verdict, verdict.text)
+    }
+
+    #[test]
+    fn a_user_is_judged_in_one_sentence() {
+        for (user, verdict, text) in [
+            ("1@initech", Verdict::Rings, "1@initech rings at once for 25 s as offer 1, in sales"),
+            (
+                "2@initech",
+                Verdict::PassedOver,
+                "2@initech does not ring: night is closed: outside evening until Mon 18:00 IST (it is Mon 10:00; mon 18:00-22:00)",
+            ),
+            (
+                "3@initech",
+                Verdict::NotReached,
+                "3@initech does not ring: it is a member of projects only, and this call comes to sales and night only; \
+                 department:projects is passed: outside evening until Mon 18:00 IST (it is Mon 10:00; mon 18:00-22:00)",
+            ),
+            ("4@initech", Verdict::InNoDepartment, "4@initech does not ring: it is a member of no department"),
+            (
+                "221@acme",
+                Verdict::OtherCompany,
+                "221@acme does not ring: +918041230000 is a number of initech, and 221 a user of acme",
+            ),
+        ] {
+            assert_eq!(judged("", user), (verdict, text.to_owned()));
+        }
+        assert_eq!(
+            judged("status = \"suspended\"", "1@initech"),
+            (Verdict::Refused, "1@initech does not ring: initech is suspended: status is suspended".to_owned())
+        );
     }
 
     #[test]
