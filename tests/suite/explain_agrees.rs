@@ -384,6 +384,15 @@ impl Town {
         }
     }
 
+    /// Between the question and the call's arrival some milliseconds pass (a phone is challenged first). Nothing of what is
+    /// asked about, like the end of a wrap-up, comes to pass in them.
+    fn wait_for_calm(&mut self) {
+        let soon = Duration::from_millis(20);
+        while self.world.engine.poll_timeout().is_some_and(|at| at <= self.world.now.mono + soon) {
+            self.world.pass(soon);
+        }
+    }
+
     fn ask(&mut self, question: &Question) -> DecisionRecord {
         match self.world.command(Command::Explain(question.clone())) {
             Reply::Explained(record) => *record,
@@ -624,6 +633,7 @@ fn tell_stories(seed: u64, met: &mut Met) {
             let some = Duration::from_millis(dice.below(20_000));
             town.world.pass(some);
         }
+        town.wait_for_calm();
         town.set_wall(at);
         let mut question = question(&mut dice, &town.config);
         let (_, extension, company, _) = dice.of(&PHONES);

@@ -89,7 +89,7 @@ pub(in crate::cli) fn show(decision: &Decision, premise: &Premise, screen: &mut 
     }
     if decision.trunk.is_some() || decision.form.is_some() {
         let trunk = decision.trunk.as_ref().map(|trunk| format!("trunk {trunk}"));
-        let form = decision.form.as_ref().map(|form| format!("written in the form {form}"));
+        let form = decision.form.as_deref().map(|form| format!("written {}", in_words(form)));
         fact("", "by", &[trunk, form].into_iter().flatten().collect::<Vec<_>>().join(", "), screen)?;
     }
     if let Some(door) = &decision.door {
@@ -196,6 +196,18 @@ fn show_step(place: usize, step: &Step, because: Option<&str>, screen: &mut Scre
         fact("   ", "left", &format!("{cause}{onward}"), screen)?;
     }
     Ok(())
+}
+
+/// The form of that matched; one of later versions by its name.
+fn in_words(form: &str) -> String {
+    match form {
+        "plus" => "with its +".to_owned(),
+        "international" => "with the international prefix".to_owned(),
+        "national" => "with the national prefix".to_owned(),
+        "bare-international" => "with its country code and no +".to_owned(),
+        "bare-national" => "without country code or prefix".to_owned(),
+        other => format!("in the form {other}"),
+    }
 }
 
 /// The key of the configuration that leads on.
@@ -367,7 +379,7 @@ as things stand in the running daemon
 
 223@acme does not ring: night is closed
 
-by       trunk airtel, written in the form national
+by       trunk airtel, written with the national prefix
 number   open in day until Sun 22:00 IST (it is Sun 10:00; sun 08:00-22:00)
 passed   user:224: not for this caller
 route    department:sales, open in office until Sun 13:00 IST (it is Sun 10:00; sun 09:30-13:00), for callers +9198*
