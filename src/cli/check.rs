@@ -4,18 +4,29 @@ use super::outcome::{Failure, Outcome};
 use super::place::Place;
 use super::screen::{Palette, Screen, Tone};
 use crate::config::{self, Config, Problems, counted};
+use crate::daemon::Clock;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A list of problems and warnings for programs
     #[arg(long)]
     json: bool,
+    /// What makes the answer no beside errors: any warning
+    #[arg(long, value_name = "WHAT")]
+    deny: Option<Deny>,
 }
 
-/// Prints every problem and warning; the answer is no only where something stands in the way.
+/// What is as bad as an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Deny {
+    /// Any warning
+    Warnings,
+}
+
+/// Prints every problem and warning; the answer is no only where something stands in the way, or with a warning where that is denied.
 pub(super) fn run(place: &Place, arguments: &Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
     let directory = place.configuration()?;
-    let loaded = config::load(&directory);
+    let loaded = config::load_at(Clock::start().now().wall, &directory);
     let problems = match &loaded {
         Ok(config) => &config.warnings,
         Err(problems) => problems,
@@ -33,7 +44,8 @@ pub(super) fn run(place: &Place, arguments: &Arguments, screen: &mut Screen) -> 
             Err(problems) => screen.toned(Tone::Bad, format!("{}: {}", directory.display(), problems.summary()))?,
         }
     }
-    Ok(if loaded.is_ok() { Outcome::Done } else { Outcome::No })
+    let denied = arguments.deny == Some(Deny::Warnings) && problems.warnings() > 0;
+    Ok(if loaded.is_ok() && !denied { Outcome::Done } else { Outcome::No })
 }
 
 fn show(problems: &Problems, screen: &mut Screen) -> std::io::Result<()> {
