@@ -439,8 +439,7 @@ fn assemble(
     let plan = std::sync::Arc::new(whole::plan(&machine, &read, findings));
     let mut mobiles = warnings::Mobiles::default();
     for ((_, root), read) in of_role(Role::Company).zip(&read) {
-        warnings::of_company(root, read, &plan, moment, findings);
-        mobiles.of_company(root, &read.company, findings);
+        warnings::of_company(root, read, &plan, moment, &mut mobiles, findings);
     }
     warnings::of_machine(root, findings);
     let limits = read.into_iter().map(|read| (read.company.id, read.limits)).collect();

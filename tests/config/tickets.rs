@@ -643,6 +643,7 @@ fn large(companies: usize, users: usize) -> Vec<(PathBuf, Vec<u8>)> {
 
 /// A slow build gives a slow figure: `cargo test --release --test config -- --ignored --nocapture large`.
 #[test]
+#[allow(clippy::print_stdout)]
 #[ignore = "a measurement for release builds"]
 fn large_configurations_are_checked_within_seconds() {
     for (companies, users) in [(2_000, 25), (1, 50_000), (50, 1_000)] {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::tree::{At, Finding, Findings, Table};
-use super::entries;
+use super::super::tree::{At, Finding, Findings};
+use super::written::Written;
 use crate::id::{PersonId, UserId};
 use crate::number::E164;
 use crate::routing::Company;
@@ -16,13 +16,10 @@ pub(in super::super) struct Mobiles {
 
 impl Mobiles {
     /// Looks over one company. One-call-a-person does not keep two persons from being rung on one phone.
-    pub(in super::super) fn of_company(&mut self, root: &Table<'_>, company: &Company, findings: &mut Findings) {
-        if findings.has_errors_in(root.at.file) {
-            return;
-        }
-        for entry in entries(root, "users") {
+    pub(super) fn of_company(&mut self, written: &Written<'_>, company: &Company, findings: &mut Findings) {
+        for entry in &written.users {
             let Some(user) = company.users.get(entry.name) else { continue };
-            let Some(value) = entry.value.peek_table().and_then(|table| table.value("mobile").cloned()) else {
+            let Some(value) = entry.value("mobile").cloned() else {
                 continue;
             };
             let Some(mobile) = &user.mobile else { continue };

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::tree::{At, Entry, Finding, Findings, Table, Value};
+use super::super::tree::{At, Finding, Findings, Value};
 use super::super::words::{self, CAUSES};
-use super::entries;
+use super::written::{Thing, Written};
 use crate::id::{DepartmentId, Extension};
 use crate::number::E164;
 use crate::routing::{Cause, Company, Destination, Overflow};
@@ -57,36 +57,35 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn of(root: &Table<'_>, company: &Company) -> Lines {
+    pub(super) fn of(written: &Written<'_>, company: &Company) -> Lines {
         let mut lines = Lines { list: Vec::new(), leaving: BTreeMap::new() };
-        for entry in entries(root, "numbers") {
+        for entry in &written.numbers {
             let Ok(number) = words::number(entry.name) else { continue };
-            let table = entry.value.peek_table();
-            let routes = table.iter().filter_map(|table| table.value("routes")).flat_map(Value::peek_list);
+            let routes = entry.value("routes").map(Value::peek_list).unwrap_or_default().into_iter();
             for (position, route) in routes.enumerate() {
                 if let Some(value) = route.peek_table().and_then(|route| route.value("to").cloned()) {
                     lines.take(From::Route(number.clone(), position), &value);
                 }
             }
         }
-        for entry in entries(root, "departments") {
+        for entry in &written.departments {
             if let Some(department) = company.departments.get(entry.name) {
-                lines.overflow(&Spot::Department(department.id.clone()), &entry, &department.overflow);
+                lines.overflow(&Spot::Department(department.id.clone()), entry, &department.overflow);
             }
         }
-        for entry in entries(root, "users") {
+        for entry in &written.users {
             if let Some(user) = company.users.get(entry.name) {
-                lines.overflow(&Spot::User(user.id.extension.clone()), &entry, &user.overflow);
+                lines.overflow(&Spot::User(user.id.extension.clone()), entry, &user.overflow);
             }
         }
         lines
     }
 
-    fn overflow(&mut self, from: &Spot, entry: &Entry<'_>, overflow: &Overflow) {
+    fn overflow(&mut self, from: &Spot, entry: &Thing<'_>, overflow: &Overflow) {
         if overflow.by_cause.is_empty() && overflow.default.is_none() {
             return;
         }
-        let written = entry.value.peek_table().and_then(|table| table.value("overflow").cloned());
+        let written = entry.value("overflow").cloned();
         for entry in written.iter().filter_map(Value::peek_table).flat_map(|table| table.entries().to_vec()) {
             let cause = CAUSES.iter().find(|(name, _)| *name == entry.name).map(|(_, cause)| *cause);
             self.take(From::Overflow(from.clone(), cause), &entry.value);

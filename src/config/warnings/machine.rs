@@ -4,15 +4,15 @@ use ipnet::IpNet;
 
 use super::super::tree::{Finding, Findings, Table, Value};
 use super::super::words;
-use super::entries;
+use super::written::Thing;
 
 /// Warns of the machine's file, where there is no error in it.
 pub(in super::super) fn of_machine(root: &Table<'_>, findings: &mut Findings) {
     if findings.has_errors_in(root.at.file) {
         return;
     }
-    for entry in entries(root, "trunks") {
-        let sources = entry.value.peek_table().and_then(|trunk| trunk.value("sources").map(Value::peek_list));
+    for entry in Thing::all(root, "trunks") {
+        let sources = entry.value("sources").map(Value::peek_list);
         for value in sources.unwrap_or_default() {
             if let Some(Ok(source)) = value.peek_text().map(words::source) {
                 wide(entry.name, &value, &source.net, findings);

@@ -11,12 +11,13 @@ mod patience;
 mod spans;
 mod unused;
 mod week;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::company::ReadCompany;
 use super::passwords::Weakness;
-use super::tree::{At, Entry, Finding, Findings, Table, Value};
+use super::tree::{At, Finding, Findings, Table, Value};
 use super::words::CAUSES;
 use crate::id::{Extension, HoursId};
 use crate::number::{CallerPattern, E164};
@@ -26,6 +27,7 @@ pub(super) use across::Mobiles;
 use lines::{Lines, Spot};
 pub(super) use machine::of_machine;
 use week::Week;
+use written::{Thing, Written};
 
 /// Warns of one company; `root` is its file, `plan` everybody's. With a moment, also of what the seven days after it bring.
 pub(super) fn of_company(
@@ -33,38 +35,41 @@ pub(super) fn of_company(
     read: &ReadCompany,
     plan: &Plan,
     moment: Option<WallTime>,
+    mobiles: &mut Mobiles,
     findings: &mut Findings,
 ) {
     if findings.has_errors_in(root.at.file) {
         return;
     }
     let company = &read.company;
-    let lines = Lines::of(root, company);
+    let written = &Written::of(root);
+    let lines = Lines::of(written, company);
     lines::circles(&lines, findings);
-    own_numbers(root, &lines, company, plan, findings);
-    routes(root, company, findings);
-    departments(root, company, &lines, findings);
-    unused::keys(root, company, findings);
-    hours(root, company, findings);
-    users(root, company, &lines, findings);
-    shared_mailboxes(root, company, findings);
+    own_numbers(written, &lines, company, plan, findings);
+    routes(written, company, findings);
+    departments(written, company, &lines, findings);
+    unused::keys(written, company, findings);
+    hours(written, company, findings);
+    users(written, company, &lines, findings);
+    shared_mailboxes(written, company, findings);
     passwords(read, findings);
+    mobiles.of_company(written, company, findings);
     if let Some(week) = moment.and_then(|now| Week::of(company, now)) {
-        week::numbers(root, company, &week, findings);
-        week::departments(root, company, &lines, &week, findings);
-        patience::warn(root, company, &lines, &week, findings);
+        week::numbers(written, company, &week, findings);
+        week::departments(written, company, &lines, &week, findings);
+        patience::warn(written, company, &lines, &week, findings);
     }
 }
 
 /// Outside numbers and mobiles that are numbers of this machine: the call would come in again.
-fn own_numbers(root: &Table<'_>, lines: &Lines, company: &Company, plan: &Plan, findings: &mut Findings) {
+fn own_numbers(written: &Written<'_>, lines: &Lines, company: &Company, plan: &Plan, findings: &mut Findings) {
     let outside = lines.iter().filter_map(|line| match &line.to {
         Destination::External(number) => Some((number.clone(), line.at.clone())),
         Destination::Department(_) | Destination::User(_) | Destination::Reject(_) => None,
     });
-    let mobiles = entries(root, "users").into_iter().filter_map(|entry| {
+    let mobiles = written.users.iter().filter_map(|entry| {
         let user = company.users.get(entry.name).filter(|user| user.ring_on != RingOn::Extension)?;
-        Some((user.mobile.clone()?, entry.value.peek_table()?.value("mobile")?.at.clone()))
+        Some((user.mobile.clone()?, entry.value("mobile")?.at.clone()))
     });
     let all: Vec<(E164, At)> = outside.chain(mobiles).collect();
     for (number, at) in all {
@@ -80,12 +85,12 @@ fn own_numbers(root: &Table<'_>, lines: &Lines, company: &Company, plan: &Plan, 
 }
 
 /// the first route that is open and matches is taken.
-fn routes(root: &Table<'_>, company: &Company, findings: &mut Findings) {
-    for entry in entries(root, "numbers") {
+fn routes(written: &Written<'_>, company: &Company, findings: &mut Findings) {
+    for entry in &written.numbers {
         let Some(number) = super::words::number(entry.name).ok().and_then(|number| company.numbers.get(&number)) else {
             continue;
         };
-        let written = entry.value.peek_table().and_then(|table| table.value("routes").map(Value::peek_list));
+        let written = entry.value("routes").map(Value::peek_list);
         let mut before: Vec<(&Route, At)> = Vec::new();
         for (route, value) in number.routes.iter().zip(written.unwrap_or_default()) {
             let Some((first, at)) = before.iter().find(|(first, _)| takes_all(first, route)) else {
@@ -127,13 +132,11 @@ fn takes_all(first: &Route, second: &Route) -> bool {
     hours && callers
 }
 
-fn departments(root: &Table<'_>, company: &Company, lines: &Lines, findings: &mut Findings) {
+fn departments(written: &Written<'_>, company: &Company, lines: &Lines, findings: &mut Findings) {
     let reachable = lines.reachable(company);
-    for entry in entries(root, "departments") {
+    for entry in &written.departments {
         let Some(department) = company.departments.get(entry.name) else { continue };
-        if let (true, Some(value)) =
-            (department.members.is_empty(), entry.value.peek_table().and_then(|table| table.value("members").cloned()))
-        {
+        if let (true, Some(value)) = (department.members.is_empty(), entry.value("members").cloned()) {
             findings.report(
                 Finding::warning(&value.at, format!("department `{}` has no members: nobody is ever rung", department.id))
                     .label("empty")
@@ -153,14 +156,14 @@ fn departments(root: &Table<'_>, company: &Company, lines: &Lines, findings: &mu
     }
 }
 
-fn hours(root: &Table<'_>, company: &Company, findings: &mut Findings) {
+fn hours(written: &Written<'_>, company: &Company, findings: &mut Findings) {
     let named = (company.departments.values().filter_map(|department| department.hours.as_ref()))
         .chain(company.users.values().filter_map(|user| user.hours.as_ref()))
         .chain(company.numbers.values().filter_map(|number| number.hours.as_ref()))
         .chain(company.numbers.values().flat_map(|number| &number.routes).filter_map(|route| route.hours.as_ref()));
     let used: BTreeSet<&HoursId> = named.map(|hours| &hours.id).collect();
-    for entry in entries(root, "hours") {
-        if never_open(&entry) {
+    for entry in &written.hours {
+        if never_open(entry) {
             findings.report(
                 Finding::warning(&entry.at, format!("hours `{}` are never open", entry.name))
                     .label("never open")
@@ -181,22 +184,21 @@ fn hours(root: &Table<'_>, company: &Company, findings: &mut Findings) {
 }
 
 /// Whether there is no window in them, on any day or date.
-fn never_open(entry: &Entry<'_>) -> bool {
-    let table = entry.value.peek_table();
-    let days = |name: &str| table.as_ref().and_then(|table| table.value(name)).and_then(Value::peek_table);
+fn never_open(entry: &Thing<'_>) -> bool {
+    let days = |name: &str| entry.value(name).and_then(Value::peek_table);
     let windows =
         |days: Option<Table<'_>>| days.is_some_and(|days| days.entries().iter().any(|day| !day.value.is_empty_list()));
     !windows(days("week")) && !windows(days("dates"))
 }
 
-fn users(root: &Table<'_>, company: &Company, lines: &Lines, findings: &mut Findings) {
+fn users(written: &Written<'_>, company: &Company, lines: &Lines, findings: &mut Findings) {
     let members = company.departments.values().flat_map(|department| &department.members);
     let mut used: BTreeSet<&Extension> = members.map(|user| &user.id.extension).collect();
     used.extend(lines.iter().filter_map(|line| match &line.to {
         Destination::User(extension) => Some(extension),
         Destination::Department(_) | Destination::External(_) | Destination::Reject(_) => None,
     }));
-    for entry in entries(root, "users") {
+    for entry in &written.users {
         let Some(user) = company.users.get(entry.name) else { continue };
         // Who is disabled is meant to be out of reach.
         if !used.contains(&user.id.extension) && user.status != UserStatus::Disabled {
@@ -212,13 +214,13 @@ fn users(root: &Table<'_>, company: &Company, lines: &Lines, findings: &mut Find
                 .help(format!("add \"{extension}\" to the `members` of a department, or lead to \"user:{extension}\"")),
             );
         }
-        impossible_causes(&entry, user, findings);
+        impossible_causes(entry, user, findings);
     }
 }
 
 /// a call straight to a user does not wait, and knows no department's hours.
-fn impossible_causes(entry: &Entry<'_>, user: &User, findings: &mut Findings) {
-    let written = entry.value.peek_table().and_then(|table| table.value("overflow").cloned());
+fn impossible_causes(entry: &Thing<'_>, user: &User, findings: &mut Findings) {
+    let written = entry.value("overflow").cloned();
     let Some(overflow) = written.and_then(|overflow| overflow.peek_table()) else { return };
     for (name, cause) in CAUSES {
         let why = match cause {
@@ -237,7 +239,7 @@ fn impossible_causes(entry: &Entry<'_>, user: &User, findings: &mut Findings) {
 }
 
 /// Users who became one person only by having the same address: one call at a time for all of them.
-fn shared_mailboxes(root: &Table<'_>, company: &Company, findings: &mut Findings) {
+fn shared_mailboxes(written: &Written<'_>, company: &Company, findings: &mut Findings) {
     /// Whether a user says who it is.
     #[derive(Clone, Copy, PartialEq, Eq)]
     enum Person {
@@ -245,11 +247,10 @@ fn shared_mailboxes(root: &Table<'_>, company: &Company, findings: &mut Findings
         Unnamed,
     }
     let mut first: BTreeMap<&str, (&User, Person, At)> = BTreeMap::new();
-    for entry in entries(root, "users") {
+    for entry in &written.users {
         let Some(user) = company.users.get(entry.name) else { continue };
-        let Some(table) = entry.value.peek_table() else { continue };
-        let at = table.value("email").map_or_else(|| entry.at.clone(), |value| value.at.clone());
-        let named = table.value("person").map_or(Person::Unnamed, |_| Person::Named);
+        let at = entry.value("email").map_or_else(|| entry.at.clone(), |value| value.at.clone());
+        let named = entry.value("person").map_or(Person::Unnamed, |_| Person::Named);
         let Some((other, other_named, other_at)) = first.get(user.person.as_str()) else {
             first.insert(user.person.as_str(), (user, named, at));
             continue;
@@ -295,9 +296,4 @@ fn passwords(read: &ReadCompany, findings: &mut Findings) {
             "`switchboard passwd --user EXT@COMPANY --generate` makes a strong one and prints the `digest` to write in its place",
         ));
     }
-}
-
-/// What stands in a table of the file, in the order written.
-fn entries<'t>(root: &Table<'t>, name: &str) -> Vec<Entry<'t>> {
-    root.value(name).and_then(Value::peek_table).map(|table| table.entries().to_vec()).unwrap_or_default()
 }

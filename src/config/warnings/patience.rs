@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::tree::{Entry, Finding, Findings, Table};
+use super::super::tree::{Finding, Findings};
 use super::super::words::duration_words;
-use super::entries;
 use super::lines::{From, Line, Lines, Spot};
 use super::week::Week;
+use super::written::{Thing, Written};
 use crate::routing::{Cause, Company, Department, Strategy};
 
 /// The longest one offer is likely to be of use.
@@ -20,16 +20,16 @@ const OFFER: Duration = Duration::from_secs(60);
 const CALL: Duration = Duration::from_secs(180);
 
 /// Warns of every `ring`, department and chain of overflow that takes longer.
-pub(super) fn warn(root: &Table<'_>, company: &Company, lines: &Lines, week: &Week, findings: &mut Findings) {
+pub(super) fn warn(written: &Written<'_>, company: &Company, lines: &Lines, week: &Week, findings: &mut Findings) {
     let mut told: BTreeSet<Spot> = BTreeSet::new();
-    for entry in entries(root, "departments") {
+    for entry in &written.departments {
         let Some(department) = company.departments.get(entry.name) else { continue };
         let length = ringing(department, week);
-        let offer = too_long(&entry, department.ring, findings);
+        let offer = too_long(entry, department.ring, findings);
         if offer || length > CALL {
             told.insert(Spot::Department(department.id.clone()));
         }
-        let members = entry.value.peek_table().and_then(|table| table.value("members").cloned());
+        let members = entry.value("members").cloned();
         if let (false, true, Some(members)) = (offer, length > CALL, members) {
             findings.report(
                 Finding::warning(
@@ -48,17 +48,17 @@ pub(super) fn warn(root: &Table<'_>, company: &Company, lines: &Lines, week: &We
             );
         }
     }
-    for entry in entries(root, "users") {
+    for entry in &written.users {
         let Some(user) = company.users.get(entry.name) else { continue };
-        if too_long(&entry, user.ring, findings) {
+        if too_long(entry, user.ring, findings) {
             told.insert(Spot::User(user.id.extension.clone()));
         }
     }
     chains(company, lines, week, &told, findings);
 }
 
-fn too_long(entry: &Entry<'_>, ring: Duration, findings: &mut Findings) -> bool {
-    let value = entry.value.peek_table().and_then(|table| table.value("ring").cloned());
+fn too_long(entry: &Thing<'_>, ring: Duration, findings: &mut Findings) -> bool {
+    let value = entry.value("ring").cloned();
     let Some(value) = value.filter(|_| ring > OFFER) else { return false };
     findings.report(
         Finding::warning(&value.at, format!("one offer of {} is longer than callers wait", duration_words(ring)))

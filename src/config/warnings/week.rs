@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Weekday};
 use chrono_tz::Tz;
 
-use super::super::tree::{At, Finding, Findings, Table, Value};
-use super::entries;
+use super::super::tree::{At, Finding, Findings, Value};
 use super::lines::{From, Lines, Spot};
 use super::spans::Spans;
+use super::written::Written;
 use crate::id::{DepartmentId, HoursId};
 use crate::routing::{Cause, Company, Department, NamedHours, User, UserStatus};
 use crate::time::WallTime;
@@ -132,9 +132,9 @@ fn midnight(zone: Tz, date: NaiveDate) -> Option<WallTime> {
 }
 
 /// Numbers at which a call finds no route at some hours, though their own hours, if any, are open.
-pub(super) fn numbers(root: &Table<'_>, company: &Company, week: &Week, findings: &mut Findings) {
+pub(super) fn numbers(written: &Written<'_>, company: &Company, week: &Week, findings: &mut Findings) {
     let days = week.days().fold(Spans::default(), |days, (start, end)| days.or(&Spans::between(start, end)));
-    for entry in entries(root, "numbers") {
+    for entry in &written.numbers {
         let Some(number) = super::super::words::number(entry.name).ok().and_then(|number| company.numbers.get(&number))
         else {
             continue;
@@ -225,10 +225,16 @@ impl Arrivals {
 }
 
 /// Departments that no call can reach, and members of the others who can never be rung there.
-pub(super) fn departments(root: &Table<'_>, company: &Company, lines: &Lines, week: &Week, findings: &mut Findings) {
+pub(super) fn departments(
+    written: &Written<'_>,
+    company: &Company,
+    lines: &Lines,
+    week: &Week,
+    findings: &mut Findings,
+) {
     let arrivals = Arrivals::of(company, lines, week);
     let ahead = week.ahead();
-    for entry in entries(root, "departments") {
+    for entry in &written.departments {
         let Some(department) = company.departments.get(entry.name) else { continue };
         // That no call ever comes, or that there are no members, is told elsewhere.
         let Some(come) = arrivals.0.get(&department.id).filter(|_| !department.members.is_empty()) else { continue };
@@ -239,10 +245,7 @@ pub(super) fn departments(root: &Table<'_>, company: &Company, lines: &Lines, we
             UserStatus::Pending | UserStatus::Disabled => Spans::default(),
         };
         let someone = department.members.iter().any(|member| !open.and(&can(member)).is_empty());
-        let table = entry.value.peek_table();
-        let at = |key: &str| {
-            table.as_ref().and_then(|table| table.value(key)).map_or_else(|| entry.at.clone(), |value| value.at.clone())
-        };
+        let at = |key: &str| entry.value(key).map_or_else(|| entry.at.clone(), |value| value.at.clone());
         let id = &department.id;
         if come.is_empty() {
             findings.report(
@@ -269,7 +272,7 @@ pub(super) fn departments(root: &Table<'_>, company: &Company, lines: &Lines, we
                 .help("look at the `status` and the `hours` of its members, or add somebody who is there then"),
             );
         } else {
-            let written = table.as_ref().and_then(|table| table.value("members")).map(Value::peek_list);
+            let written = entry.value("members").map(Value::peek_list);
             members(department, &written.unwrap_or_default(), &open, week, findings);
         }
     }
