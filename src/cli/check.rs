@@ -44,8 +44,15 @@ pub(super) fn run(place: &Place, arguments: &Arguments, screen: &mut Screen) -> 
             Err(problems) => screen.toned(Tone::Bad, format!("{}: {}", directory.display(), problems.summary()))?,
         }
     }
-    let denied = arguments.deny == Some(Deny::Warnings) && problems.warnings() > 0;
-    Ok(if loaded.is_ok() && !denied { Outcome::Done } else { Outcome::No })
+    Ok(outcome(&loaded, arguments.deny))
+}
+
+fn outcome(loaded: &Result<Config, Problems>, deny: Option<Deny>) -> Outcome {
+    match (loaded, deny) {
+        (Ok(_), None) => Outcome::Done,
+        (Ok(config), Some(Deny::Warnings)) if config.warnings.is_empty() => Outcome::Done,
+        (Ok(_), Some(Deny::Warnings)) | (Err(_), _) => Outcome::No,
+    }
 }
 
 fn show(problems: &Problems, screen: &mut Screen) -> std::io::Result<()> {
@@ -66,4 +73,34 @@ fn contents(config: &Config) -> String {
         counted(plan.trunks.len(), "trunk", "trunks"),
     ];
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn warnings_are_a_no_only_where_they_are_denied() {
+        let loaded = |company: &str| {
+            let machine = "[sip]\nlisten = [\"udp:127.0.0.1:5060\"]\n";
+            config::load_texts(&[
+                (PathBuf::from("switchboard.toml"), machine.as_bytes().to_vec()),
+                (PathBuf::from("companies/a.toml"), company.as_bytes().to_vec()),
+            ])
+        };
+        let right = "domain = \"a.example\"\ntimezone = \"UTC\"\n";
+        let warned = format!("{right}[hours.unused]\nweek = {{ mon = [\"09:00-17:00\"] }}\n");
+        for (company, deny, expected) in [
+            (right, None, Outcome::Done),
+            (right, Some(Deny::Warnings), Outcome::Done),
+            (warned.as_str(), None, Outcome::Done),
+            (warned.as_str(), Some(Deny::Warnings), Outcome::No),
+            ("domain = 7", None, Outcome::No),
+            ("domain = 7", Some(Deny::Warnings), Outcome::No),
+        ] {
+            assert_eq!(outcome(&loaded(company), deny), expected, "{company} {deny:?}");
+        }
+    }
 }

@@ -357,6 +357,7 @@ fn one_mobile_under_two_persons() {
         "{shown}"
     );
     assert!(found.iter().next().unwrap().file.ends_with("b.toml"));
+    assert_eq!(found.places(), "warning: c/companies/b.toml:14:10 users.1.mobile\n", "a log says where, not what");
     assert!(told("mobile = \"+919810000001\"\nperson = \"asha\"\n").is_empty(), "one person");
     assert!(told("mobile = \"+919810000002\"\n").is_empty());
 }
