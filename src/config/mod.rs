@@ -1,10 +1,10 @@
 //! Configuration: text to a whole [`Config`], or every [`Problem`] with its place (R-9, product.md §2).
 //!
 //! A directory holds `switchboard.toml` and `companies/*.toml`. Each file becomes a tree of values that know where they stand
-//! (`tree`); readers walk the trees and report whatever is wrong with them, without stopping (`machine`, `company`, `schedule`,
-//! `credentials`, over the texts of `words`); what must hold across companies is checked last (`whole`), and what is probably not
-//! meant is told where nothing is wrong (`warnings`). `peek` finds single values in files that need not be right. Only [`load`],
-//! [`default_directory`] and `peek` touch the disk.
+//! (`tree`); readers walk the trees and report whatever is wrong with them, without stopping (`machine`, `log`, `hep`, `tokens`,
+//! `company`, `schedule`, `credentials`, over the texts of `words`); what must hold across companies is checked last (`whole`),
+//! and what is probably not meant is told where nothing is wrong (`warnings`). `peek` finds single values in files that need not
+//! be right. Only [`load`], [`load_at`], [`default_directory`] and `peek` touch the disk; nothing here reads a clock.
 
 mod company;
 mod credentials;
