@@ -459,8 +459,15 @@ fn registered_users(directory: &Path, count: usize, device: SocketAddr, local: S
     for company in 0..count.div_ceil(EACH) {
         let id = format!("company{company}");
         let mut text = format!("name = \"{id}\"\ndomain = \"{id}.example\"\ntimezone = \"Asia/Kolkata\"\n");
-        text.push_str(&format!("[numbers.\"+9180{company:08}\"]\nroutes = [{{ to = \"user:100\" }}]\n"));
-        for extension in 100..100 + EACH.min(count - company * EACH) {
+        let extensions = 100..100 + EACH.min(count - company * EACH);
+        let members: Vec<String> = extensions.clone().map(|extension| format!("\"{extension}\"")).collect();
+        text.push_str(&format!(
+            "[numbers.\"+9180{company:08}\"]\nroutes = [{{ to = \"user:100\" }}]\n\
+             [numbers.\"+9181{company:08}\"]\nroutes = [{{ to = \"department:all\" }}]\n\
+             [departments.all]\nmembers = [{}]\nring = \"8s\"\n",
+            members.join(", ")
+        ));
+        for extension in extensions {
             text.push_str(&format!(
                 "[users.{extension}]\nname = \"{extension}\"\ndigest = {{ md5 = \"{:032x}\" }}\n",
                 company * EACH + extension

@@ -90,10 +90,7 @@ async fn supervise(charge: Charge) {
     let watch = match (watching, &directory) {
         (Watching::Files, Some(directory)) => match Watch::start(directory, &password_files, Arc::clone(&changed)) {
             Ok(watch) => {
-                // What was changed since it was loaded, nobody saw.
-                if config::load(directory).ok().as_ref() != Some(&*config) {
-                    changed.notify_one();
-                }
+                look_again(directory.clone(), Arc::clone(&config), Arc::clone(&changed));
                 Some(watch)
             }
             Err(error) => {
@@ -150,6 +147,15 @@ async fn supervise(charge: Charge) {
         serving.abort();
         let _ = serving.await;
     }
+}
+
+/// What was changed since the configuration was loaded, nobody saw: it is read once more, beside what the daemon does.
+fn look_again(directory: PathBuf, config: Arc<Config>, changed: Arc<Notify>) {
+    tokio::task::spawn_blocking(move || {
+        if config::load(&directory).ok().as_ref() != Some(&*config) {
+            changed.notify_one();
+        }
+    });
 }
 
 /// Why the configuration is loaded.
