@@ -162,7 +162,7 @@ fn call(call: u64, started: i64, dice: &mut Dice) -> CallRecord {
                 .unwrap(),
             ),
             steps: if cause == AnswerCause::BlockedCaller { Vec::new() } else { vec![step] },
-            answered_by: answered.then(|| AnsweredRecord { offer: 1, extension: None, person: None, external: None }),
+            answered_by: answered.then_some(AnsweredRecord { offer: 1, extension: None, person: None, external: None }),
             ..refused
         },
     }

@@ -8,7 +8,6 @@
 //!   and users who call while their own person is busy.
 //! - *Waited*: from the arrival to the answer, or to the end.
 
-use crate::id::UserId;
 use crate::routing::{AnswerCause, OfferOutcome, OfferRecord, StepRecord};
 use crate::state::record::{CallRecord, EndedBy};
 
@@ -148,7 +147,7 @@ pub fn discreet(mut record: CallRecord) -> CallRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{CompanyId, Extension};
+    use crate::id::{CompanyId, Extension, UserId};
     use crate::state::samples;
 
     #[test]
