@@ -14,6 +14,8 @@ CREATE INDEX calls_by_time ON calls (started, call);
 CREATE INDEX calls_by_company ON calls (company, started, call);
 CREATE INDEX calls_missed ON calls (company, started, call) WHERE missed = 1;
 CREATE INDEX calls_by_caller ON calls (caller, started, call);
+CREATE INDEX calls_by_number ON calls (number, started, call);
+CREATE INDEX calls_by_user ON calls (from_user, started, call) WHERE from_user IS NOT NULL;
 CREATE INDEX calls_by_sip ON calls (sip_call_id);
 CREATE TABLE offered (
     company TEXT NOT NULL, extension TEXT NOT NULL, started INTEGER NOT NULL, call INTEGER NOT NULL,
