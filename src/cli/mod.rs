@@ -10,6 +10,7 @@ mod explain;
 mod listings;
 mod local_time;
 mod log;
+mod log_level;
 mod man;
 mod moment;
 mod outcome;
@@ -86,6 +87,8 @@ enum Subcommands {
     Report(report::Arguments),
     /// Load the configuration again: all of it, or nothing where it has a problem
     Reload(reload::Arguments),
+    /// Print how much is logged, or change it until the next start
+    LogLevel(log_level::Arguments),
     /// Make the digest that stands for a password in the configuration
     Passwd(passwd::Arguments),
     /// Print a completion script for a shell
@@ -149,6 +152,7 @@ fn dispatch(arguments: Arguments, screen: &mut Screen) -> Result<Outcome, Failur
         Subcommands::Trace(arguments) => trace::run(&place, &arguments, screen),
         Subcommands::Report(arguments) => report::run(&place, &arguments, screen),
         Subcommands::Reload(arguments) => reload::run(&place, &arguments, screen),
+        Subcommands::LogLevel(arguments) => log_level::run(&place, arguments, screen),
         Subcommands::Passwd(arguments) => passwd::run(&place, &arguments, screen),
         Subcommands::Completions(arguments) => completions::run(&arguments, screen),
         Subcommands::Man(arguments) => man::run(&arguments, screen),

@@ -1,4 +1,4 @@
-//! What the daemon itself counts, beside the engine: datagrams, losses, defects.
+//! What the daemon itself counts, beside the engine: datagrams, losses, defects, the capture.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +11,11 @@ impl Counter {
     /// One more.
     pub(super) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// That many more.
+    pub(super) fn add_many(&self, count: usize) {
+        self.0.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     fn read(&self) -> u64 {
@@ -33,6 +38,12 @@ pub(super) struct Counters {
     pub(super) receive_errors: Counter,
     /// Inputs lost to defects of ours.
     pub(super) defects: Counter,
+    /// Captured datagrams sent to the collector.
+    pub(super) capture_sent: Counter,
+    /// Datagrams that were not captured because they came faster than they could be sent on.
+    pub(super) capture_dropped: Counter,
+    /// Captured datagrams that could not be sent, or that the collector's machine refused.
+    pub(super) capture_errors: Counter,
 }
 
 impl Counters {
@@ -45,6 +56,9 @@ impl Counters {
             ("undeliverable", &self.undeliverable),
             ("receive-errors", &self.receive_errors),
             ("defects", &self.defects),
+            ("capture-sent", &self.capture_sent),
+            ("capture-dropped", &self.capture_dropped),
+            ("capture-errors", &self.capture_errors),
         ];
         named.into_iter().map(|(name, counter)| (name.to_owned(), counter.read())).collect()
     }

@@ -11,10 +11,13 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::clock::wall;
 use super::counters::Counters;
 use super::engine_loop::{Adoption, Order};
+use super::hep::Capture;
 use super::listeners::Listeners;
+use super::log;
 use super::notify_systemd::Announce;
 use super::reload::{ReloadOutcome, Warnings};
 use super::start::{Client, Report, Watching};
+use super::store::StoreWatch;
 use super::trunks::{Found, Known, Lookups};
 use super::watch::Watch;
 use crate::config::{self, Config, Problems, counted};
@@ -50,6 +53,8 @@ pub(super) struct Charge {
     pub(super) watching: Watching,
     pub(super) announce: Announce,
     pub(super) counters: Arc<Counters>,
+    pub(super) capture: Capture,
+    pub(super) store: Option<StoreWatch>,
     pub(super) started_at: WallTime,
 }
 
@@ -77,6 +82,8 @@ async fn supervise(charge: Charge) {
         watching,
         announce,
         counters,
+        capture,
+        store,
         started_at,
     } = charge;
     let changed = Arc::new(Notify::new());
@@ -109,6 +116,8 @@ async fn supervise(charge: Charge) {
         order,
         announce,
         counters,
+        capture,
+        store,
         started_at,
         watch,
         lookups,
@@ -160,6 +169,8 @@ struct Supervisor {
     order: mpsc::Sender<Order>,
     announce: Announce,
     counters: Arc<Counters>,
+    capture: Capture,
+    store: Option<StoreWatch>,
     started_at: WallTime,
     watch: Option<Watch>,
     lookups: Lookups,
@@ -212,6 +223,7 @@ impl Supervisor {
             Ok(change) => change,
             Err(error) => return ReloadOutcome::no_socket(at, &error),
         };
+        self.capture.know(&change.listeners);
         let (done, adopted) = oneshot::channel();
         let adoption = Adoption {
             config: Arc::clone(&config),
@@ -230,7 +242,12 @@ impl Supervisor {
         }
         self.listeners.adopt(change);
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = self.listeners.addresses();
+        self.capture.follow(config.hep.as_ref());
+        log::follow(&config.log);
         let changes = changes(&self.config, &config);
+        if let Some(store) = &self.store {
+            store.keep_calls(Some(config.state.keep_calls));
+        }
         self.lookups.follow(&config.plan);
         self.config = config;
         // No call goes to where the old proxy was while the new one is looked for.
@@ -277,14 +294,21 @@ impl Supervisor {
             listening: self.listeners.addresses().iter().map(|address| format!("udp:{address}")).collect(),
             last_reload: self.last_reload.clone(),
             counters: self.counters.read(),
+            store: self.store.as_ref().map(StoreWatch::status).unwrap_or_default(),
         }
     }
 }
 
 fn changes(old: &Config, new: &Config) -> String {
     let mut changes = config::diff(old, new);
+    if old.log.format != new.log.format {
+        changes.push_str("; [log] format takes effect at the next start");
+    }
     if old.control != new.control {
         changes.push_str("; [control] takes effect at the next start");
+    }
+    if (&old.state.directory, &old.state.journal) != (&new.state.directory, &new.state.journal) {
+        changes.push_str("; the directories of [state] take effect at the next start");
     }
     changes
 }

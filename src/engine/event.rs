@@ -1,11 +1,13 @@
 //! Events for the log: what happened, by name, without anybody's number or address (those are in the call record).
 
+use bytes::Bytes;
+
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, TrunkId, UserId};
 use crate::state::EndedBy;
 
 /// Something worth a line in the log. `Display` gives the line (without the call's id, which is a field of its own) and
-/// holds no number, name or address of a person.
+/// holds no number, name or address of a person: companies, extensions and trunks only, at every level but debug.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Event {
@@ -13,6 +15,15 @@ pub enum Event {
         call: CallRef,
         company: Option<CompanyId>,
         trunk: Option<TrunkId>,
+        /// The peers' name for it, which all its legs share: for the capture, never for a line (it may hold an address).
+        call_id: Bytes,
+    },
+    /// It began before the daemon's last start.
+    CallResumed {
+        call: CallRef,
+        company: Option<CompanyId>,
+        /// Not displayed: whose call it is in a capture.
+        call_id: Bytes,
     },
     CallOffered {
         call: CallRef,
@@ -56,12 +67,12 @@ pub enum Event {
         flow: Flow,
         answered: Option<u16>,
     },
-    /// Debug: somebody failed to prove to be a user.
     /// A user's phone cannot prove itself, or cannot register: said once a minute at most.
     PhoneRefused {
         user: UserId,
         why: &'static str,
     },
+    /// Debug: somebody failed to prove to be a user.
     AuthenticationFailed {
         flow: Flow,
         realm: String,
@@ -73,7 +84,8 @@ pub enum Event {
     },
     /// Warning: an invariant of ours did not hold; the input was dropped.
     Defect {
-        what: String,
+        /// Words of ours: nothing that came from outside.
+        what: &'static str,
     },
 }
 
@@ -82,6 +94,7 @@ impl Event {
     pub fn call(&self) -> Option<CallRef> {
         match self {
             Event::CallArrived { call, .. }
+            | Event::CallResumed { call, .. }
             | Event::CallOffered { call, .. }
             | Event::CallQueued { call, .. }
             | Event::CallAnswered { call, .. }
@@ -103,6 +116,7 @@ impl Event {
     pub fn level(&self) -> tracing::Level {
         match self {
             Event::CallArrived { .. }
+            | Event::CallResumed { .. }
             | Event::CallOffered { .. }
             | Event::CallQueued { .. }
             | Event::CallAnswered { .. }
@@ -134,6 +148,8 @@ impl std::fmt::Display for Event {
                     None => f.write_str(" for nobody"),
                 }
             }
+            Event::CallResumed { company: Some(company), .. } => write!(f, "goes on after a restart, for {company}"),
+            Event::CallResumed { company: None, .. } => f.write_str("goes on after a restart, for nobody"),
             Event::CallOffered { to, .. } => write!(f, "offered to {to}"),
             Event::CallQueued { place, .. } => write!(f, "waiting, place {place}"),
             Event::CallAnswered { by, .. } => write!(f, "answered by {by}"),
