@@ -2,23 +2,29 @@
 //! no, 2 the command line is wrong, 3 the daemon cannot be reached.
 
 mod ask;
+mod books;
 mod check;
 mod completions;
 mod demo;
 mod explain;
 mod listings;
 mod local_time;
+mod log;
 mod log_level;
 mod man;
+mod moment;
 mod outcome;
 mod passwd;
 mod place;
 mod reload;
+mod report;
 mod run;
 mod screen;
+mod spreadsheet;
 mod status;
 mod switches;
 mod table;
+mod trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,6 +79,12 @@ enum Subcommands {
     Pause(switches::User),
     /// Undo `pause`
     Resume(switches::User),
+    /// Calls that are over, the newest first
+    Log(log::Arguments),
+    /// What became of one call, and why
+    Trace(trace::Arguments),
+    /// A day, week or month in figures
+    Report(report::Arguments),
     /// Load the configuration again: all of it, or nothing where it has a problem
     Reload(reload::Arguments),
     /// Print how much is logged, or change it until the next start
@@ -136,6 +148,9 @@ fn dispatch(arguments: Arguments, screen: &mut Screen) -> Result<Outcome, Failur
         Subcommands::TakeCalls(arguments) => switches::take_calls(&place, arguments, screen),
         Subcommands::Pause(arguments) => switches::pause(&place, arguments, screen),
         Subcommands::Resume(arguments) => switches::resume(&place, arguments, screen),
+        Subcommands::Log(arguments) => log::run(&place, arguments, screen),
+        Subcommands::Trace(arguments) => trace::run(&place, &arguments, screen),
+        Subcommands::Report(arguments) => report::run(&place, &arguments, screen),
         Subcommands::Reload(arguments) => reload::run(&place, &arguments, screen),
         Subcommands::LogLevel(arguments) => log_level::run(&place, arguments, screen),
         Subcommands::Passwd(arguments) => passwd::run(&place, &arguments, screen),

@@ -37,7 +37,7 @@ use toml::de::DeTable;
 pub use diff::diff;
 pub use hep::{Hep, HepPassword};
 pub use log::{Log, LogFormat, LogLevel};
-pub(crate) use peek::{Domains, control_socket, domains};
+pub(crate) use peek::{Domains, control_socket, domains, state_directory, zone};
 pub use problem::{Place, Problem, Problems, Related, Severity, counted};
 pub use tokens::{Access, Token, TokenRole, hash as token_hash};
 

@@ -22,6 +22,23 @@ pub(crate) fn control_socket(directory: &Path) -> Option<PathBuf> {
     Some(directory.join(socket.as_ref())).filter(|_| !socket.is_empty())
 }
 
+/// `[state] directory` as `switchboard.toml` in that directory has it, relative to the directory; `None` where it does not say.
+pub(crate) fn state_directory(directory: &Path) -> Option<PathBuf> {
+    let text = text_of(&directory.join("switchboard.toml"))?;
+    let tree = DeTable::parse_recoverable(&text).0.into_inner();
+    let DeValue::Table(state) = tree.get("state")?.get_ref() else { return None };
+    let DeValue::String(path) = state.get("directory")?.get_ref() else { return None };
+    Some(directory.join(path.as_ref())).filter(|_| !path.is_empty())
+}
+
+/// A company's `timezone`; `None` where its file does not say one that can be understood.
+pub(crate) fn zone(directory: &Path, company: &CompanyId) -> Option<chrono_tz::Tz> {
+    let text = text_of(&directory.join("companies").join(format!("{company}.toml")))?;
+    let tree = DeTable::parse_recoverable(&text).0.into_inner();
+    let DeValue::String(zone) = tree.get("timezone")?.get_ref() else { return None };
+    zone.parse().ok()
+}
+
 /// The domains of all companies.
 ///
 /// # Errors
