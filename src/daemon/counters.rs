@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::mpsc;
+
+use super::metrics::{StepTimes, Tally, Tallying};
+
 /// A number that only grows. Written by one thread, read by another.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);
@@ -19,7 +23,7 @@ impl Counter {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counters {
     /// Datagrams read.
     pub(super) received: Counter,
@@ -33,9 +37,29 @@ pub(super) struct Counters {
     pub(super) receive_errors: Counter,
     /// Inputs lost to defects of ours.
     pub(super) defects: Counter,
+    /// How long the engine's steps take.
+    pub(super) steps: StepTimes,
+    /// What counts of calls that are over.
+    pub(super) tallying: Tallying,
 }
 
 impl Counters {
+    /// All at zero, and where the tallies of calls arrive.
+    pub(super) fn new() -> (Counters, mpsc::Receiver<Tally>) {
+        let (tallying, tallies) = Tallying::new();
+        let counters = Counters {
+            received: Counter::default(),
+            sent: Counter::default(),
+            send_buffer_full: Counter::default(),
+            undeliverable: Counter::default(),
+            receive_errors: Counter::default(),
+            defects: Counter::default(),
+            steps: StepTimes::default(),
+            tallying,
+        };
+        (counters, tallies)
+    }
+
     /// By name.
     pub(super) fn read(&self) -> BTreeMap<String, u64> {
         let named = [

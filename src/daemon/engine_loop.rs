@@ -287,6 +287,7 @@ impl Core {
         let now = self.clock.now();
         let fed = self.guarded("an input", |engine| engine.handle_input(now, input));
         self.drain();
+        self.counters.steps.observe(self.clock.mono().since(now.mono));
         if fed.is_some() { Fed::Taken } else { Fed::Defect }
     }
 
@@ -299,6 +300,7 @@ impl Core {
             self.resting_until = now.mono + REST;
         }
         self.drain();
+        self.counters.steps.observe(self.clock.mono().since(now.mono));
     }
 
     /// Does everything the engine wants done.
@@ -308,6 +310,7 @@ impl Core {
                 Output::Datagram { flow, bytes } => self.send(flow, bytes),
                 Output::Event(event) => log(&event),
                 Output::Record(record) => {
+                    self.counters.tallying.add(&record);
                     if tracing::enabled!(target: "switchboard::record", tracing::Level::DEBUG) {
                         let json = serde_json::to_string(&record).unwrap_or_else(|error| error.to_string());
                         tracing::debug!(target: "switchboard::record", call = %record.call, "{json}");

@@ -12,6 +12,7 @@ mod counters;
 mod engine_loop;
 mod listeners;
 mod log;
+pub mod metrics;
 mod notify_systemd;
 mod reload;
 mod run;

@@ -145,7 +145,8 @@ impl Daemon {
         };
 
         let clock = Clock::start();
-        let counters = Arc::new(Counters::default());
+        let (counters, _tallies) = Counters::new();
+        let counters = Arc::new(counters);
         let (order, orders) = mpsc::channel(ORDERS);
         let (ready, engine_is_ready) = std::sync::mpsc::sync_channel(1);
         let heartbeat = match announce {
