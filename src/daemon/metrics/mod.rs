@@ -7,10 +7,12 @@
 
 mod exposition;
 mod histogram;
+mod meters;
 mod tally;
 
 pub use exposition::{CONTENT_TYPE, Snapshot, StoreHealth};
 pub use histogram::Histogram;
 pub(super) use histogram::StepTimes;
+pub use meters::Meters;
 pub(super) use tally::Tallying;
 pub use tally::{Tallies, Tally};
