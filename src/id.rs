@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $type(Arc<str>);
 
@@ -103,15 +103,60 @@ impl Serialize for UserId {
     }
 }
 
-/// One call of ours, from its first INVITE to its end. Never used twice in the life of an engine. (SIP's Call-ID is
-/// the peers' name for something else: two calls may arrive under one Call-ID.)
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+impl<'de> Deserialize<'de> for UserId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserId, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // No extension has an @ in it.
+        let (extension, company) = text.split_once('@').ok_or_else(|| serde::de::Error::custom("not EXT@COMPANY"))?;
+        Ok(UserId { company: CompanyId::new(company), extension: Extension::new(extension) })
+    }
+}
+
+/// One call of ours, from its first INVITE to its end. Never used twice in the life of a store: the upper bits say which
+/// start of the daemon it began in, the lower ones count (see [`CallRef::at_start`]). Written `c17` in the first,
+/// `c3-17` in the third. (SIP's Call-ID is the peers' name for something else: two calls may arrive under one Call-ID.)
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallRef(pub u64);
 
+impl CallRef {
+    /// Bits that count; those above say which start it was.
+    const COUNTING: u32 = 40;
+
+    /// The first number that calls of the `start`th start may have.
+    pub fn at_start(start: u64) -> u64 {
+        start.saturating_sub(1) << CallRef::COUNTING
+    }
+}
+
 impl fmt::Display for CallRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("c{}", self.0))
+        let (start, count) = (self.0 >> CallRef::COUNTING, self.0 & ((1 << CallRef::COUNTING) - 1));
+        match start {
+            0 => f.pad(&format!("c{count}")),
+            _ => f.pad(&format!("c{}-{count}", start + 1)),
+        }
+    }
+}
+
+impl std::str::FromStr for CallRef {
+    type Err = ();
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<CallRef, ()> {
+        let digits = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => text.parse::<u64>().map_err(|_| ()),
+            false => Err(()),
+        };
+        let text = text.strip_prefix('c').ok_or(())?;
+        let (start, count) = match text.split_once('-') {
+            Some((start, count)) => (digits(start)?, digits(count)?),
+            None => (1, digits(text)?),
+        };
+        if start == 0 || start > 1 << (64 - CallRef::COUNTING) || count >= 1 << CallRef::COUNTING {
+            return Err(());
+        }
+        Ok(CallRef(CallRef::at_start(start) | count))
     }
 }
 
@@ -122,7 +167,7 @@ impl fmt::Debug for CallRef {
 }
 
 /// One offer of a call to one user (or to an outside number), unique in its call.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OfferId(pub u32);
 
@@ -135,3 +180,29 @@ impl fmt::Debug for OfferId {
 /// The engine's hash map: keyed hashing, so that a peer cannot choose keys that collide, under a key fixed by the
 /// engine's seed, so that equal seeds give equal runs.
 pub type Map<K, V> = std::collections::HashMap<K, V, ahash::RandomState>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_read_as_it_is_written() {
+        for (start, count, text) in [(1, 17, "c17"), (3, 17, "c3-17"), (1, 0, "c0"), (1 << 24, 5, "c16777216-5")] {
+            let call = CallRef(CallRef::at_start(start) | count);
+            assert_eq!(call.to_string(), text);
+            assert_eq!(text.parse(), Ok(call));
+        }
+        for text in ["", "c", "17", "c-1", "c0-1", "c16777217-1", "c+1", "c1-", "c1099511627776", "c1-2-3", "C1"] {
+            assert_eq!(text.parse::<CallRef>(), Err(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_read_as_it_is_written() {
+        let user = UserId::new(&CompanyId::new("acme"), &Extension::new("asha.rao-2_1"));
+        let json = serde_json::to_string(&user).unwrap();
+        assert_eq!(json, "\"asha.rao-2_1@acme\"");
+        assert_eq!(serde_json::from_str::<UserId>(&json).unwrap(), user);
+        assert!(serde_json::from_str::<UserId>("\"acme\"").is_err());
+    }
+}

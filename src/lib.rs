@@ -38,6 +38,7 @@
 //! | [`registrar`] | bindings (RFC 3261 §10) | calls |
 //! | [`proxy`] | what may be forwarded, how a copy looks, dialogs (RFC 3261 §16) | companies, persons |
 //! | [`config`] | TOML → one checked value, or every problem with its place (R-9) | the running daemon |
+//! | [`state`] | what survives a restart, as values; the store and the call log (R-7.4, R-10) | decisions |
 //! | [`engine`] | the composition: every table, and what a message does to them | the outside |
 //! | [`daemon`], [`control`], [`cli`] | the outside | decisions |
 //! | [`peer`] | phones and trunks written on another SIP reader, for the demo and the tests | [`sip`] |
@@ -59,5 +60,6 @@ pub mod proxy;
 pub mod registrar;
 pub mod routing;
 pub mod sip;
+pub mod state;
 pub mod time;
 pub mod transaction;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::record::EndedBy;
 use super::transactions::{Armed, ClientId, ServerId};
 use crate::config::Config;
 use crate::flow::{Flow, ListenerId};
@@ -15,6 +14,7 @@ use crate::id::{CompanyId, OfferId, PersonId, TrunkId};
 use crate::proxy::{Admitted, Dialog, DialogKey, Phase, Routes, Toward};
 use crate::routing::{Answer, Hunt, OfferEnd, User};
 use crate::sip::Request;
+use crate::state::EndedBy;
 use crate::time::{Instant, WallTime};
 
 /// Who is behind one end of a call.

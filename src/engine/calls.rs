@@ -9,7 +9,6 @@ use smallvec::SmallVec;
 use super::answers::{cause_name, phrase, reason_header};
 use super::call::{Call, Peer, Standing};
 use super::event::Event;
-use super::record::{CallRecord, EndedBy};
 use super::transactions::{Armed, ClientId, ServerId, TimerKey};
 use super::{Engine, Output, caller};
 use crate::auth::{Origin, UserProof};
@@ -18,6 +17,7 @@ use crate::id::{CallRef, CompanyId, UserId};
 use crate::proxy::{Admitted, DialogKey, End, Routes};
 use crate::routing::{Answer, Effect, Hunt, World};
 use crate::sip::{Name, Request};
+use crate::state::{CallRecord, EndedBy};
 use crate::time::Now;
 
 /// What the ingress knows of an INVITE that is to become a call.
@@ -273,6 +273,7 @@ impl Engine {
                 company: call.company.clone(),
                 trunk: call.trunk.clone(),
                 from_user: call.from_user.as_ref().map(|user| user.id.clone()),
+                sip_call_id: String::from_utf8_lossy(call.request.call_id()).into_owned(),
                 decision: call.hunt.record().clone(),
                 started_at: call.started_at,
                 answered_at: call.answered_at,

@@ -3,11 +3,11 @@
 
 use super::Engine;
 use super::call::{CallDialog, Peer};
-use super::record::EndedBy;
 use super::transactions::{ClientId, ClientKind, ClientOwner};
 use crate::id::{CallRef, UserId};
 use crate::proxy::{self, Branch, Dialog, DialogKey, End, Phase, Toward};
 use crate::sip::{Method, Name, Request, Response, Uri};
+use crate::state::EndedBy;
 use crate::time::Now;
 
 /// The most dialogs one branch may have.

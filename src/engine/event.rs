@@ -1,8 +1,8 @@
 //! Events for the log: what happened, by name, without anybody's number or address (those are in the call record).
 
-use super::record::EndedBy;
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, TrunkId, UserId};
+use crate::state::EndedBy;
 
 /// Something worth a line in the log. `Display` gives the line (without the call's id, which is a field of its own) and
 /// holds no number, name or address of a person.

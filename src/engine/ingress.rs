@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::calls::NewCall;
-use super::record::{CallRecord, EndedBy};
 use super::transactions::{ClientId, ClientKind, ClientOwner, Reception, ServerId, ServerOwner};
 use super::{Engine, Event, caller};
 use crate::auth::{Asker, Offer, Origin, Refusal};
@@ -18,6 +17,7 @@ use crate::proxy::{self, Branch, Routes};
 use crate::registrar::AddressOfRecord;
 use crate::routing::{Answer, AnswerCause, Arrival, Called, Company, DecisionRecord};
 use crate::sip::{self, Method, Name, Parsed, Request, Response, Scheme, Uri};
+use crate::state::{CallRecord, EndedBy};
 use crate::time::Now;
 use crate::transaction::{AckFate, MergeKey, ServerKey};
 
@@ -538,6 +538,7 @@ fn early_record(now: Now, call: CallRef, request: &Request, origin: &Origin, ans
         company,
         trunk,
         from_user,
+        sip_call_id: String::from_utf8_lossy(request.call_id()).into_owned(),
         decision,
         started_at: now.wall,
         answered_at: None,

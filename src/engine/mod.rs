@@ -32,7 +32,6 @@ mod live;
 mod names;
 mod output;
 mod question;
-mod record;
 mod registrations;
 mod relays;
 mod timers;
@@ -54,6 +53,7 @@ use timers::Timers;
 use transactions::{Armed, ClientId, ClientTransaction, RelayId, ServerId, ServerTransaction, TimerKey};
 use trunk_use::TrunkUse;
 
+pub use crate::state::{CallRecord, EndedBy};
 pub use audit::Audit;
 pub use command::{
     AgentView, CallView, Command, CommandId, Question, QueueView, Refusal, RegistrationView, Reply, Status, TrunkView,
@@ -63,7 +63,6 @@ pub use event::Event;
 pub use input::{Input, Listener};
 pub use output::Output;
 pub use question::{LiveState, explain};
-pub use record::{CallRecord, EndedBy};
 
 use crate::auth::{Digest, Trunks};
 use crate::claim::Claims;

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::command::{CommandId, Reply};
 use super::event::Event;
-use super::record::CallRecord;
 use crate::flow::Flow;
+use crate::state::CallRecord;
 
 /// One thing for the daemon to do, in order.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! The record of one call, made when it is over.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{CallRef, CompanyId, TrunkId, UserId};
 use crate::proxy::{End, Toward};
@@ -8,7 +8,7 @@ use crate::routing::DecisionRecord;
 use crate::time::WallTime;
 
 /// One call, from its first INVITE to its end.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallRecord {
     /// The call.
     pub call: CallRef,
@@ -18,16 +18,16 @@ pub struct CallRecord {
     pub trunk: Option<TrunkId>,
     /// The user who called.
     pub from_user: Option<UserId>,
+    /// The Call-ID the caller gave it: what the trunk's own log knows it by.
+    #[serde(default)]
+    pub sip_call_id: String,
     /// What was decided and why.
     pub decision: DecisionRecord,
     /// Milliseconds since 1970.
-    #[serde(serialize_with = "millis")]
     pub started_at: WallTime,
     /// When it was answered first.
-    #[serde(serialize_with = "optional_millis")]
     pub answered_at: Option<WallTime>,
     /// When it ended.
-    #[serde(serialize_with = "millis")]
     pub ended_at: WallTime,
     /// Who answered: extensions, or outside numbers.
     pub answered_by: Vec<String>,
@@ -38,7 +38,7 @@ pub struct CallRecord {
 }
 
 /// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndedBy {
     /// It was never answered: the caller got a refusal.
@@ -57,6 +57,8 @@ pub enum EndedBy {
     Unacknowledged,
     /// The phone said that it had restarted.
     Restarted,
+    /// The daemon ended while the call went on and had not been answered: what was rung after that is not known.
+    CutOff,
 }
 
 impl EndedBy {
@@ -71,6 +73,7 @@ impl EndedBy {
             EndedBy::MaxCall => "max-call",
             EndedBy::Unacknowledged => "unacknowledged",
             EndedBy::Restarted => "restarted",
+            EndedBy::CutOff => "cut-off",
         }
     }
 }
@@ -92,16 +95,5 @@ impl From<Toward> for EndedBy {
             Toward::Caller => EndedBy::Caller,
             Toward::Callee => EndedBy::Callee,
         }
-    }
-}
-
-fn millis<S: serde::Serializer>(at: &WallTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_i64(at.unix_millis())
-}
-
-fn optional_millis<S: serde::Serializer>(at: &Option<WallTime>, serializer: S) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => serializer.serialize_some(&at.unix_millis()),
-        None => serializer.serialize_none(),
     }
 }
