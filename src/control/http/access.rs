@@ -41,6 +41,11 @@ pub(super) enum Act {
 }
 
 impl Visitor {
+    #[cfg(test)]
+    pub(super) fn for_tests(role: TokenRole, access: Access) -> Visitor {
+        Visitor { role, access }
+    }
+
     /// Whether the role may do that to anybody at all.
     ///
     /// # Errors

@@ -107,7 +107,7 @@ fn shows(visitor: &Visitor, view: &CallView) -> bool {
 
 /// Calls that go on.
 #[utoipa::path(get, path = "/v1/calls", tag = "live", params(Of),
-    responses((status = OK, body = Calls), (status = NOT_FOUND, response = super::routes::NotFound)))]
+    responses((status = OK, body = Calls), (status = NOT_FOUND, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn calls(
     State(api): State<Api>,
     visitor: Visitor,
@@ -202,7 +202,7 @@ pub(super) struct WhichAgents {
 
 /// Users, and whether each could be rung now.
 #[utoipa::path(get, path = "/v1/agents", tag = "live", params(WhichAgents),
-    responses((status = OK, body = Agents), (status = NOT_FOUND, response = super::routes::NotFound)))]
+    responses((status = OK, body = Agents), (status = NOT_FOUND, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn agents(
     State(api): State<Api>,
     visitor: Visitor,
@@ -232,7 +232,7 @@ pub(super) async fn agents(
 /// One user, and whether it could be rung now.
 #[utoipa::path(get, path = "/v1/agents/{company}/{extension}", tag = "live",
     params(("company" = String, Path, description = "A company's id"), ("extension" = String, Path, description = "An extension of it")),
-    responses((status = OK, body = Agent), (status = NOT_FOUND, response = super::routes::NotFound)))]
+    responses((status = OK, body = Agent), (status = NOT_FOUND, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn agent(
     State(api): State<Api>,
     visitor: Visitor,
@@ -284,7 +284,7 @@ pub(super) struct Registrations {
 
 /// Registered devices.
 #[utoipa::path(get, path = "/v1/registrations", tag = "live", params(Of),
-    responses((status = OK, body = Registrations), (status = NOT_FOUND, response = super::routes::NotFound)))]
+    responses((status = OK, body = Registrations), (status = NOT_FOUND, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn registrations(
     State(api): State<Api>,
     visitor: Visitor,
@@ -340,7 +340,7 @@ pub(super) struct Queues {
 
 /// Calls that wait in line.
 #[utoipa::path(get, path = "/v1/queues", tag = "live", params(Of),
-    responses((status = OK, body = Queues), (status = NOT_FOUND, response = super::routes::NotFound)))]
+    responses((status = OK, body = Queues), (status = NOT_FOUND, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn queues(
     State(api): State<Api>,
     visitor: Visitor,
