@@ -146,6 +146,17 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Reads what `Display` writes.
+    pub fn from_record(text: &str) -> Caller {
+        match E164::parse(text) {
+            Ok(number) => Caller::Number(number),
+            Err(_) if text == "anonymous" => Caller::Anonymous,
+            Err(_) => Caller::Name(text.into()),
+        }
+    }
+}
+
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

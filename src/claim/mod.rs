@@ -57,6 +57,8 @@ pub struct Claims {
     renamed: BTreeMap<(PersonId, CallRef), BTreeSet<PersonId>>,
     /// Who a user is now, where a reload has changed that: calls under an older plan still say who it was.
     known_as: BTreeMap<UserId, PersonId>,
+    /// Whose claims have changed since [`Claims::changes`] was asked last.
+    changed: BTreeSet<PersonId>,
 }
 
 impl Claim {
@@ -77,7 +79,32 @@ impl Claims {
             wrap_ups: BTreeSet::new(),
             renamed: BTreeMap::new(),
             known_as: BTreeMap::new(),
+            changed: BTreeSet::new(),
         }
+    }
+
+    /// The persons whose claims have changed since this was asked last (sorted), each with its claim now.
+    pub fn changes(&mut self) -> impl Iterator<Item = (PersonId, Option<&Claim>)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|person| {
+            let claim = self.table.get(&person);
+            (person, claim)
+        })
+    }
+
+    /// Has a person's claim told by [`Claims::changes`], whatever it is.
+    pub fn touch(&mut self, person: &PersonId) {
+        self.changed.insert(person.clone());
+    }
+
+    /// Puts a claim back that outlived a restart. `false`: another call holds the person already, and nothing has
+    /// changed.
+    pub fn restore(&mut self, person: &PersonId, claim: Claim) -> bool {
+        let free = self.table.get(person).is_none_or(|held| !held.is_held() && claim.is_held());
+        if free {
+            self.put(person, claim);
+        }
+        free
     }
 
     /// Takes a free person's claim for ringing. (A person in wrap-up is not free but for a call of its own making: `dial`.)
@@ -113,6 +140,7 @@ impl Claims {
             {
                 claim.hold = Hold::OnCall;
                 claim.since = now.wall;
+                self.changed.insert(name);
             }
         }
     }
@@ -124,6 +152,7 @@ impl Claims {
         for name in &names {
             if self.is_held_by(name, call) {
                 self.table.remove(name);
+                self.changed.insert(name.clone());
             }
         }
         self.renamed.remove(&(person.clone(), call));
@@ -149,6 +178,7 @@ impl Claims {
             if !self.is_held_by(name, call) {
                 continue;
             }
+            self.changed.insert(name.clone());
             let Some(mut claim) = self.table.remove(name).filter(|_| !length.is_zero()) else { continue };
             claim.hold = Hold::WrapUp { until: now.mono + length, until_wall: now.wall + length };
             claim.since = now.wall;
@@ -226,6 +256,7 @@ impl Claims {
         self.renamed.retain(|_, names| !names.is_empty());
         for name in &freed {
             self.table.remove(name);
+            self.changed.insert(name.clone());
         }
         freed
     }
@@ -260,6 +291,7 @@ impl Claims {
                 break;
             }
             self.table.remove(&person);
+            self.changed.insert(person.clone());
             freed.push(person);
         }
         freed
@@ -288,6 +320,7 @@ impl Claims {
             self.wrap_ups.insert((until, person.clone()));
         }
         let before = self.table.insert(person.clone(), claim);
+        self.changed.insert(person.clone());
         if let Some(Claim { hold: Hold::WrapUp { until, .. }, .. }) = before {
             self.wrap_ups.remove(&(until, person.clone()));
         }
@@ -395,6 +428,39 @@ mod tests {
         }
         let freed: Vec<_> = claims.expire(second(60).mono).iter().map(ToString::to_string).collect();
         assert_eq!(freed, ["ravi", "lena", "asha"]);
+    }
+
+    #[test]
+    fn every_change_is_told_once_as_it_is_in_the_end() {
+        let (mut claims, asha) = (claims(), PersonId::new("asha"));
+        let told = |claims: &mut Claims| -> Vec<(String, Option<Hold>)> {
+            claims.changes().map(|(person, claim)| (person.to_string(), claim.map(|claim| claim.hold))).collect()
+        };
+        claims.take(second(1), &asha, CallRef(1), &user("221", "acme")).unwrap();
+        claims.answered(second(2), &asha, CallRef(1));
+        assert_eq!(told(&mut claims), [("asha".to_owned(), Some(Hold::OnCall))]);
+        assert_eq!(told(&mut claims), []);
+        claims.take(second(2), &asha, CallRef(2), &user("221", "acme")).unwrap_err();
+        assert_eq!(told(&mut claims), [], "a refusal changes nothing");
+        claims.wrap_up(second(3), &asha, CallRef(1), Duration::from_secs(5));
+        assert!(matches!(told(&mut claims).as_slice(), [(_, Some(Hold::WrapUp { .. }))]));
+        claims.expire(second(8).mono);
+        assert_eq!(told(&mut claims), [("asha".to_owned(), None)]);
+        claims.take(second(9), &asha, CallRef(3), &user("221", "acme")).unwrap();
+        claims.release(&asha, CallRef(3));
+        assert_eq!(told(&mut claims), [("asha".to_owned(), None)]);
+    }
+
+    #[test]
+    fn a_restored_claim_never_pushes_out_one_that_is_held() {
+        let (mut claims, asha) = (claims(), PersonId::new("asha"));
+        let claim = |call, hold| Claim { call: CallRef(call), user: user("221", "acme"), hold, since: second(1).wall };
+        let wrap_up = Hold::WrapUp { until: second(9).mono, until_wall: second(9).wall };
+        assert!(claims.restore(&asha, claim(1, wrap_up)));
+        assert!(claims.restore(&asha, claim(2, Hold::OnCall)), "a person in wrap-up may have dialled");
+        assert!(!claims.restore(&asha, claim(3, Hold::Ringing)));
+        assert!(!claims.restore(&asha, claim(3, wrap_up)));
+        assert_eq!((claims.of(&asha).unwrap().call, claims.held(), claims.deadline()), (CallRef(2), 1, None));
     }
 
     proptest! {

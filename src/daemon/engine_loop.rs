@@ -308,6 +308,8 @@ impl Core {
         while let Some(Some(output)) = self.guarded("an output", Engine::poll_output) {
             match output {
                 Output::Datagram { flow, bytes } => self.send(flow, bytes),
+                // Nothing is kept yet.
+                Output::Change { .. } => {}
                 Output::Event(event) => log(&event),
                 Output::Record(record) => {
                     self.counters.tallying.add(&record);

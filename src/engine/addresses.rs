@@ -49,6 +49,15 @@ impl Addresses {
         self.listeners.iter().find(|listener| listener.id == id)
     }
 
+    /// The socket that is bound there, else one of that family on that port.
+    pub(super) fn bound_like(&self, address: SocketAddr) -> Option<ListenerId> {
+        let same = self.listeners.iter().find(|listener| listener.address == address);
+        let alike = |listener: &&Listener| {
+            listener.address.is_ipv4() == address.is_ipv4() && listener.address.port() == address.port()
+        };
+        same.or_else(|| self.listeners.iter().find(alike)).map(|listener| listener.id)
+    }
+
     /// The socket to reach an address by: the preferred one where its family fits, else the first of that family.
     pub(super) fn towards(&self, address: SocketAddr, preferred: ListenerId) -> Option<ListenerId> {
         let fits = |listener: &Listener| listener.address.is_ipv4() == address.ip().to_canonical().is_ipv4();

@@ -41,5 +41,6 @@ pub(super) fn cause_name(cause: AnswerCause) -> &'static str {
         AnswerCause::RejectDecline => "reject-decline",
         AnswerCause::Cancelled => "cancelled",
         AnswerCause::Answered => "answered",
+        AnswerCause::CutOff => "cut-off",
     }
 }

@@ -12,6 +12,8 @@ pub struct Audit {
     pub dialogs: usize,
     pub claims: usize,
     pub waiting: usize,
+    /// Changes the store has not been told, and REGISTERs that wait for it.
+    pub unsaved: usize,
     /// Armed timers but those for registrations and wrap-ups.
     pub timers: usize,
 }

@@ -343,6 +343,7 @@ impl Engine {
                 self.cancel_forks(now, id, |fork| fork.offer == offer_id);
             }
         }
+        self.note_call(id);
         self.let_trunk_go(id, index);
         self.settle(now, id, offer_id);
         self.sweep(now, id);
@@ -419,6 +420,7 @@ impl Engine {
                 Reach::Offer => end,
             };
         }
+        self.note_call(id);
         self.forget_early(id, index);
         self.let_trunk_go(id, index);
         // The claim goes first, so that the hunt's next step sees the person as it is.

@@ -10,7 +10,7 @@ use super::answers::{cause_name, phrase, reason_header};
 use super::call::{Call, Peer, Standing};
 use super::event::Event;
 use super::transactions::{Armed, ClientId, ServerId, TimerKey};
-use super::{Engine, Output, caller};
+use super::{Engine, caller};
 use crate::auth::{Origin, UserProof};
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, UserId};
@@ -138,6 +138,7 @@ impl Engine {
                 }
             }
         }
+        self.note_call(id);
         self.finish(now, id);
         self.sweep(now, id);
     }
@@ -268,7 +269,7 @@ impl Engine {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if !call.over && call.final_sent.is_some() && call.all_forks_ended() && call.dialogs.is_empty() {
             call.over = true;
-            let record = Box::new(CallRecord {
+            let record = CallRecord {
                 call: id,
                 company: call.company.clone(),
                 trunk: call.trunk.clone(),
@@ -282,7 +283,7 @@ impl Engine {
                 ended_by: call.ended_by,
                 // an answer that crossed the CANCEL counts as a call, whatever the transaction had said by then.
                 status: if call.answered_at.is_some() { 200 } else { call.final_sent.unwrap_or_default() },
-            });
+            };
             let (company, trunk) = (call.company.clone(), call.trunk.clone());
             let caller = call.from_user.as_ref().map(|user| user.person.clone());
             let (answered, ended_by) = (call.answered_at.is_some(), call.ended_by);
@@ -299,7 +300,7 @@ impl Engine {
             if answered {
                 self.emit(Event::CallEnded { call: id, by: ended_by });
             }
-            self.outputs.push_back(Output::Record(record));
+            self.note_over(record);
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
         let lingering = self.servers.contains_key(&call.server)
@@ -331,7 +332,7 @@ impl Engine {
         });
         self.emit(Event::CallRefused { call: record.call, status: answer.status, cause: cause_name(answer.cause) });
         self.answer_with(now, server, answer);
-        self.outputs.push_back(Output::Record(Box::new(record)));
+        self.note_over(record);
     }
 
     /// a user who calls holds the claim of the person behind it.

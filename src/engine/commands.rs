@@ -60,6 +60,7 @@ impl Engine {
         };
         let done = change(&user, self.live.switches.entry(user.id.clone()).or_default());
         self.freed.insert(user.person.clone());
+        self.note_switches(&user.id);
         Reply::Done(done)
     }
 

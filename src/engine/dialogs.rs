@@ -78,6 +78,7 @@ impl Engine {
         let entry = call.dialogs.remove(position);
         call.ended_by = by;
         call.past.push(key.clone());
+        self.note_call(id);
         self.unname_dialog(key, id);
         self.let_trunk_go(id, entry.fork);
         self.settle(now, id, entry.offer);

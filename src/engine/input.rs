@@ -9,6 +9,7 @@ use super::command::{Command, CommandId};
 use crate::config::Config;
 use crate::flow::{Flow, ListenerId};
 use crate::id::TrunkId;
+use crate::state::Number;
 
 /// One of the daemon's sockets, as the engine needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,11 @@ pub enum Input {
         trunk: TrunkId,
         /// Where it is; empty if the name has no address now.
         addresses: Vec<SocketAddr>,
+    },
+    /// The store has written all changes up to that one to the disk.
+    Durable {
+        /// The last of them.
+        up_to: Number,
     },
     /// An admin's command. Exactly one [`super::Output::Reply`] answers it.
     Command {

@@ -10,6 +10,7 @@
 //! | `transactions`, `timers` | the tables of machines, and time |
 //! | `call`, `calls`, `branches`, `dialogs` | a call as a value; its caller's side, its callees' side, its dialogs |
 //! | `relays` | requests inside dialogs |
+//! | `ledger`, `restore` | what the store is told, and an engine made of what it kept |
 //! | `registrations` | REGISTER |
 //! | `caller`, `names` | a user who calls; users, companies and trunks by the names people type |
 //! | `trunk_use`, `live`, `addresses` | what is in use, who is there, which addresses are ours |
@@ -28,12 +29,14 @@ mod dialogs;
 mod event;
 mod ingress;
 mod input;
+mod ledger;
 mod live;
 mod names;
 mod output;
 mod question;
 mod registrations;
 mod relays;
+mod restore;
 mod timers;
 mod transactions;
 mod trunk_use;
@@ -47,6 +50,7 @@ use smallvec::SmallVec;
 
 use addresses::Addresses;
 use call::Call;
+use ledger::Ledger;
 use live::Live;
 use relays::Relay;
 use timers::Timers;
@@ -126,6 +130,7 @@ pub struct Engine {
     wrap_ups: Armed,
     bindings: Armed,
 
+    ledger: Ledger,
     outputs: VecDeque<Output>,
     scratch: Vec<u8>,
     counts: Counts,
@@ -173,6 +178,7 @@ impl Engine {
             timers: Timers::new(),
             wrap_ups: Armed::default(),
             bindings: Armed::default(),
+            ledger: Ledger::nothing(),
             outputs: VecDeque::new(),
             scratch: Vec::with_capacity(2048),
             counts: Counts::default(),
@@ -194,8 +200,10 @@ impl Engine {
                 let reply = self.command(now, command);
                 self.outputs.push_back(Output::Reply { id, reply });
             }
+            Input::Durable { up_to } => self.on_durable(now, up_to),
         }
         self.serve_waiting(now);
+        self.close_step(now);
     }
 
     /// Time passed; does nothing before `poll_timeout`.
@@ -216,13 +224,18 @@ impl Engine {
                     self.bindings = Armed::default();
                     self.on_bindings_timer(now);
                 }
+                TimerKey::Ledger => self.on_ledger_timer(now),
             }
             self.serve_waiting(now);
         }
+        self.close_step(now);
     }
 
-    /// The next thing to do.
+    /// The next thing to do. What a step changed comes before what it sends.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some((number, change)) = self.ledger.pop() {
+            return Some(Output::Change { number, change });
+        }
         self.outputs.pop_front()
     }
 
@@ -233,7 +246,8 @@ impl Engine {
 
     /// What is still in the tables.
     pub fn audit(&self) -> Audit {
-        let housekeeping = [&self.wrap_ups, &self.bindings].into_iter().filter(|armed| armed.is_armed()).count();
+        let housekeeping = [self.wrap_ups.is_armed(), self.bindings.is_armed(), self.ledger.is_armed()];
+        let housekeeping = housekeeping.into_iter().filter(|armed| *armed).count();
         Audit {
             server_transactions: self.servers.len().max(self.server_keys.len()).max(self.merges.len()),
             client_transactions: self.clients.len(),
@@ -243,6 +257,7 @@ impl Engine {
             dialogs: self.dialogs.len(),
             claims: self.claims.held(),
             waiting: self.line.len(),
+            unsaved: self.ledger.pending(),
             timers: self.timers.len() - housekeeping,
         }
     }
@@ -272,7 +287,9 @@ impl Engine {
         let exists = |user: &UserId| {
             plan.companies.get(&user.company).is_some_and(|company| company.users.contains_key(&user.extension))
         };
-        self.live.location.retain(&exists);
+        for user in self.live.location.retain(&exists) {
+            self.note_bindings(now, &user);
+        }
         let before = Arc::clone(&self.config.plan);
         let person_in = |plan: &Plan, user: &UserId| {
             let company = plan.companies.get(&user.company)?;
@@ -283,7 +300,12 @@ impl Engine {
             .filter(|user| person_in(&before, &user.id).is_some_and(|person| person != user.person))
             .map(|user| (user.id.clone(), user.person.clone()));
         self.freed.extend(self.claims.rename(|user| person_in(&plan, user), changed));
-        self.live.switches.retain(|user, _| exists(user));
+        let mut gone: Vec<UserId> = self.live.switches.keys().filter(|user| !exists(user)).cloned().collect();
+        gone.sort();
+        for user in gone {
+            self.live.switches.remove(&user);
+            self.note_switches(&user);
+        }
         self.refusals_told.retain(|user, _| exists(user));
         self.memories.retain(&plan);
         self.trunk_use.retain(|trunk, usage| usage.calls > 0 || plan.trunks.contains_key(trunk));

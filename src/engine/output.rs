@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::command::{CommandId, Reply};
 use super::event::Event;
 use crate::flow::Flow;
-use crate::state::CallRecord;
+use crate::state::{CallRecord, Change, Number};
 
 /// One thing for the daemon to do, in order.
 #[derive(Clone, Debug)]
@@ -16,6 +16,14 @@ pub enum Output {
         flow: Flow,
         /// All of it.
         bytes: Bytes,
+    },
+    /// Have this outlive the daemon, before anything that follows is done: the engine is told with
+    /// [`super::Input::Durable`] once it is on the disk.
+    Change {
+        /// One more than that of the change before.
+        number: Number,
+        /// What.
+        change: Change,
     },
     /// Log this.
     Event(Event),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::transactions::ServerOwner;
 use super::{Engine, Event};
 use crate::auth::Asker;
 use crate::flow::Flow;
@@ -36,14 +37,13 @@ impl Engine {
         };
         match self.live.location.register(now, limits, &proof, &request, flow) {
             Ok(registered) => {
-                let mut extras: Vec<Extra<'_>> = Vec::new();
-                for contact in &registered.contacts {
-                    extras.push(("Contact", contact));
+                if !registered.changes.is_empty() {
+                    self.note_bindings(now, &user.id);
                 }
-                for path in &registered.path {
-                    extras.push(("Path", path));
-                }
-                self.open_and_answer(now, flow, request, 200, "OK", &extras);
+                let contacts = registered.contacts.iter().map(|contact| ("Contact", contact.clone()));
+                let headers = contacts.chain(registered.path.iter().map(|path| ("Path", path.clone()))).collect();
+                let server = self.open_server(now, Arc::new(request), flow, ServerOwner::Engine);
+                self.answer_when_durable(now, server, headers);
                 self.rearm_bindings();
                 let devices = registered.contacts.len();
                 let mut added = false;
@@ -77,6 +77,7 @@ impl Engine {
     /// Bindings that have run out.
     pub(super) fn on_bindings_timer(&mut self, now: Now) {
         for expired in self.live.location.expire(now.mono) {
+            self.note_bindings(now, &expired.user);
             let devices = self.live.location.bindings_of(now.mono, &expired.user).count();
             self.emit(Event::Unregistered { user: expired.user, devices });
         }

@@ -167,6 +167,7 @@ impl Engine {
         if let (Peer::Phone { contact, .. }, Some(bound)) = (entry.peer_mut(from), bound) {
             *contact = bound;
         }
+        self.note_call(id);
     }
 
     /// A phone speaks from a new address (its NAT forgot it): it may prove to be the user, and is found there from now on.
@@ -444,6 +445,7 @@ impl Engine {
             if let Some(entry) = self.dialog_entry_mut(call, &key) {
                 entry.dialog.on_refresh(now.mono, from, contact, response);
             }
+            self.note_call(call);
             self.rearm_call(call);
         }
     }

@@ -51,6 +51,7 @@ pub(super) enum TimerKey {
     Relay(RelayId),
     WrapUps,
     Bindings,
+    Ledger,
 }
 
 /// The one timer an entity has armed.
@@ -202,6 +203,25 @@ impl Engine {
         self.servers.insert(id, transaction);
         self.rearm_server(id);
         id
+    }
+
+    /// The INVITE was answered with 2xx before the daemon's last start: the transaction absorbs copies of it (RFC 6026 §7.1).
+    pub(super) fn suppose_answered(&mut self, now: Now, id: ServerId) {
+        let Some(transaction) = self.servers.get_mut(&id) else { return };
+        if let ServerMachine::Invite(machine) = &mut transaction.machine {
+            // The answer itself went before.
+            drop(machine.respond_success(now.mono, Bytes::new()));
+        }
+        self.rearm_server(id);
+    }
+
+    /// An INVITE was sent before the daemon's last start: its responses are heard from now on.
+    pub(super) fn suppose_proceeding(&mut self, now: Now, id: ClientId, flow: Flow, owner: ClientOwner) {
+        let (mut machine, _) = InviteClient::new(now.mono, self.timing, UNRELIABLE, Bytes::new());
+        drop(machine.on_provisional(now.mono));
+        let machine = ClientMachine::Invite(machine);
+        self.clients.insert(id, ClientTransaction { machine, flow, owner, armed: Armed::default() });
+        self.rearm_client(id);
     }
 
     /// A copy of a request that a transaction has seen already.

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::flow::Flow;
-use crate::time::{Instant, WallTime};
+use crate::state::{SavedBinding, SavedFlow};
+use crate::time::{Instant, Now, WallTime};
 
 /// A Contact's `q`, in thousandths (RFC 3261 §20.10): 0 to 1000. Absent or unreadable is 1000.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +93,48 @@ impl Binding {
     /// Whether requests may still go to it.
     pub fn is_live(&self, now: Instant) -> bool {
         self.expires_at > now
+    }
+
+    /// As it is to survive a restart; `flow` is its own, by the socket's address.
+    pub fn saved(&self, now: Now, flow: SavedFlow) -> SavedBinding {
+        SavedBinding {
+            contact: self.contact.clone(),
+            q: self.q.0,
+            expires_at: now.wall + self.expires_at.since(now.mono),
+            call_id: self.call_id.clone(),
+            cseq: self.cseq,
+            instance: self.instance.clone(),
+            reg_id: self.reg_id,
+            path: self.path.clone(),
+            flow,
+            target: self.target,
+            user_agent: self.user_agent.clone(),
+            registered_at: self.registered_at,
+            parameters: self.parameters.clone(),
+            request_uri_length: self.request_uri_length,
+        }
+    }
+
+    /// As it was saved; `None` if it has run out since. `flow` leads to it now.
+    pub(super) fn restored(now: Now, saved: &SavedBinding, flow: Flow) -> Option<Binding> {
+        let left = saved.expires_at.since(now.wall);
+        (!left.is_zero()).then(|| Binding {
+            contact: saved.contact.clone(),
+            q: Preference(saved.q.min(1000)),
+            expires_at: now.mono + left,
+            call_id: saved.call_id.clone(),
+            cseq: saved.cseq,
+            instance: saved.instance.clone(),
+            reg_id: saved.reg_id,
+            path: saved.path.clone(),
+            flow,
+            target: saved.target,
+            user_agent: saved.user_agent.clone(),
+            registered_at: saved.registered_at,
+            parameters: saved.parameters.clone(),
+            request_uri_length: saved.request_uri_length,
+            serial: 0,
+        })
     }
 
     /// The value of the Contact field that lists it in a 200 to REGISTER: `<contact>;parameters;expires=seconds`.

@@ -8,6 +8,7 @@ use crate::auth::UserProof;
 use crate::flow::Flow;
 use crate::id::{Map, UserId};
 use crate::sip::Request;
+use crate::state::SavedBinding;
 use crate::time::{Instant, Now};
 
 use super::register::{self, Registered};
@@ -83,6 +84,28 @@ impl Location {
             false => self.users.insert(user.clone(), bindings),
         };
         Ok(Registered { contacts, path, changes: update.changes, restarted: update.restarted })
+    }
+
+    /// Puts a user's devices back that were saved, in the order they rang in: those that have not run out since.
+    pub fn restore<'a>(
+        &mut self,
+        now: Now,
+        user: &UserId,
+        saved: impl DoubleEndedIterator<Item = (&'a SavedBinding, Flow)>,
+    ) {
+        let mut bindings = Vec::new();
+        // The latest update rings first.
+        for (saved, flow) in saved.rev() {
+            let Some(mut binding) = Binding::restored(now, saved, flow) else { continue };
+            self.serial += 1;
+            binding.serial = self.serial;
+            self.deadlines.insert((binding.expires_at, binding.serial), user.clone());
+            bindings.push(binding);
+        }
+        bindings.sort_by_key(|binding| std::cmp::Reverse((binding.q, binding.serial)));
+        if !bindings.is_empty() {
+            self.users.insert(user.clone(), bindings);
+        }
     }
 
     /// A user's devices that may be reached now: highest `q` first, then the latest update.

@@ -28,6 +28,8 @@ pub enum AnswerCause {
     Cancelled,
     /// Somebody answered: 200.
     Answered,
+    /// The daemon ended before anybody answered: 500, told to the caller at the next start.
+    CutOff,
 }
 
 /// A final answer to the caller.
@@ -41,8 +43,8 @@ pub struct Answer {
     pub cause: AnswerCause,
     /// In words, as in the Reason header: ASCII without quotes.
     pub text: String,
-    /// Retry-After, where the row says so.
-    #[serde(skip)]
+    /// Retry-After in seconds, where the row says so.
+    #[serde(default, rename = "retry-after", skip_serializing_if = "Option::is_none", with = "whole_seconds")]
     pub retry_after: Option<Duration>,
 }
 
@@ -62,6 +64,8 @@ impl Answer {
             AnswerCause::NoAnswer | AnswerCause::Timeout => (480, Some(19)),
             AnswerCause::Cancelled => (487, None),
             AnswerCause::Answered => (200, None),
+            // Q.850: temporary failure.
+            AnswerCause::CutOff => (500, Some(41)),
         };
         let retry_after = match cause {
             AnswerCause::TrunkLimit => Some(RETRY_AFTER),
@@ -80,10 +84,25 @@ impl Answer {
             | AnswerCause::RejectUnavailable
             | AnswerCause::RejectDecline
             | AnswerCause::Cancelled
-            | AnswerCause::Answered => None,
+            | AnswerCause::Answered
+            | AnswerCause::CutOff => None,
         };
         let text = text.into().chars().map(quotable).collect();
         Answer { status, q850, cause, text, retry_after }
+    }
+}
+
+mod whole_seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(length: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        length.map(|length| length.as_secs()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
     }
 }
 
@@ -124,6 +143,7 @@ mod tests {
             (AnswerCause::RejectDecline, 603, Some(21)),
             (AnswerCause::Cancelled, 487, None),
             (AnswerCause::Answered, 200, None),
+            (AnswerCause::CutOff, 500, Some(41)),
         ] {
             let answer = Answer::new(cause, "words");
             assert_eq!((answer.status, answer.q850), (status, q850), "{cause:?}");

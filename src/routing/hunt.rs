@@ -19,6 +19,8 @@
 //! many as the strategy rings at once, and writes down why the others were skipped. It is made anew after every offer,
 //! so that it always goes by what is known then.
 
+mod restored;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
@@ -406,6 +408,17 @@ impl Hunt {
             Some(Whom::User { member: Some((department, _)), .. }) => department.ring,
             Some(Whom::User { user, member: None }) => user.ring,
             Some(Whom::External(_)) | None => Duration::ZERO,
+        }
+    }
+
+    /// To which user that offer was made, and by which department; `None` each for an outside number, or a user called
+    /// directly.
+    pub fn offered_to(&self, offer: OfferId) -> (Option<&UserId>, Option<&DepartmentId>) {
+        match self.offers.iter().find(|known| known.id == offer).map(|known| &known.whom) {
+            Some(Whom::User { user, member }) => {
+                (Some(&user.id), member.as_ref().map(|(department, _)| &department.id))
+            }
+            Some(Whom::External(_)) | None => (None, None),
         }
     }
 
@@ -881,6 +894,7 @@ impl Hunt {
             }
             Whom::External(_) => step.offered.as_mut(),
         }
+        .filter(|record| record.offer == offer.0)
     }
 }
 

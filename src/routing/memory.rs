@@ -4,22 +4,76 @@
 //! neither. Everything is kept under ids, so that it outlives a reload, and in wall time, since "today" and a
 //! window of days are meant as people mean them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
 use super::Plan;
 use crate::id::{CompanyId, DepartmentId, Extension};
 use crate::number::Caller;
+use crate::state::{Change, Saved};
 use crate::time::WallTime;
 
 /// The memories of all departments, by company and department; kept across reloads.
 #[derive(Clone, Debug, Default)]
 pub struct Memories {
     companies: BTreeMap<CompanyId, BTreeMap<DepartmentId, DepartmentMemory>>,
+    /// Departments that have been handed out to be added to since [`Memories::changes`] was asked last.
+    touched: BTreeSet<(CompanyId, DepartmentId)>,
 }
 
 impl Memories {
+    /// What was saved of them.
+    pub fn restored(saved: &Saved) -> Memories {
+        let mut memories = Memories::default();
+        for (company, department, last_offered) in &saved.pointers {
+            memories.of_mut(company, department).last_offered = Some(last_offered.clone());
+        }
+        for (company, department, extension, day, calls, last_call) in &saved.members {
+            let memory = MemberMemory { day: *day, calls: *calls, last_call: *last_call };
+            memories.of_mut(company, department).members.insert(extension.clone(), memory);
+        }
+        for (company, department, caller, extension, at) in &saved.callers {
+            let caller = Caller::from_record(caller);
+            memories.of_mut(company, department).callers.put(&caller, extension, *at);
+        }
+        memories.touched.clear();
+        memories
+    }
+
+    /// What has changed since this was asked last. (What a reload makes them forget is no change: it is forgotten again
+    /// after a restart.)
+    pub fn changes(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (company, department) in std::mem::take(&mut self.touched) {
+            let Some(memory) = self.companies.get_mut(&company).and_then(|all| all.get_mut(&department)) else {
+                continue;
+            };
+            for touched in std::mem::take(&mut memory.touched) {
+                let (company, department) = (company.clone(), department.clone());
+                match touched {
+                    Touched::Pointer => {
+                        let last_offered = memory.last_offered.clone();
+                        changes.push(Change::Pointer { company, department, last_offered });
+                    }
+                    Touched::Member(extension) => {
+                        let Some(MemberMemory { day, calls, last_call }) = memory.members.get(&extension).copied()
+                        else {
+                            continue;
+                        };
+                        changes.push(Change::Member { company, department, extension, day, calls, last_call });
+                    }
+                    Touched::Caller(caller) => {
+                        let Some((_, extension, at)) = memory.callers.by_caller.get(&caller).cloned() else { continue };
+                        let caller = caller.to_string();
+                        changes.push(Change::Caller { company, department, caller, extension, at });
+                    }
+                }
+            }
+        }
+        changes
+    }
+
     /// Forgets departments and members that the plan no longer has.
     pub fn retain(&mut self, plan: &Plan) {
         self.companies.retain(|id, departments| {
@@ -40,6 +94,7 @@ impl Memories {
 
     /// What a department remembers, to be added to.
     pub(super) fn of_mut(&mut self, company: &CompanyId, department: &DepartmentId) -> &mut DepartmentMemory {
+        self.touched.insert((company.clone(), department.clone()));
         self.companies.entry(company.clone()).or_default().entry(department.clone()).or_default()
     }
 }
@@ -51,6 +106,16 @@ pub(super) struct DepartmentMemory {
     last_offered: Option<Extension>,
     members: BTreeMap<Extension, MemberMemory>,
     callers: Callers,
+    /// What has changed since that was asked last.
+    touched: BTreeSet<Touched>,
+}
+
+/// A part of a department's memory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Touched {
+    Pointer,
+    Member(Extension),
+    Caller(Caller),
 }
 
 /// One member's.
@@ -77,6 +142,7 @@ const CALLERS: usize = 10_000;
 impl DepartmentMemory {
     pub(super) fn offered(&mut self, extension: &Extension) {
         self.last_offered = Some(extension.clone());
+        self.touched.insert(Touched::Pointer);
     }
 
     pub(super) fn last_offered(&self) -> Option<&Extension> {
@@ -87,12 +153,14 @@ impl DepartmentMemory {
     pub(super) fn answered(&mut self, extension: &Extension, at: WallTime, day: NaiveDate) {
         let calls = self.calls_on(extension, day).saturating_add(1);
         self.members.insert(extension.clone(), MemberMemory { day, calls, last_call: at });
+        self.touched.insert(Touched::Member(extension.clone()));
     }
 
     /// The member's call is over: idle since then.
     pub(super) fn ended(&mut self, extension: &Extension, at: WallTime) {
         if let Some(member) = self.members.get_mut(extension) {
             member.last_call = member.last_call.max(at);
+            self.touched.insert(Touched::Member(extension.clone()));
         }
     }
 
@@ -109,7 +177,10 @@ impl DepartmentMemory {
     pub(super) fn spoke(&mut self, caller: &Caller, extension: &Extension, at: WallTime) {
         match caller {
             Caller::Anonymous => {}
-            Caller::Number(_) | Caller::Name(_) => self.callers.put(caller, extension, at),
+            Caller::Number(_) | Caller::Name(_) => {
+                self.callers.put(caller, extension, at);
+                self.touched.insert(Touched::Caller(caller.clone()));
+            }
         }
     }
 
@@ -145,6 +216,7 @@ impl Callers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::number::E164;
 
     fn at(seconds: i64) -> WallTime {
         WallTime::from_unix_millis(seconds * 1000)
@@ -164,6 +236,43 @@ mod tests {
         assert_eq!((memory.calls_on(&asha, day(1)), memory.calls_on(&asha, day(2))), (0, 1));
         memory.ended(&asha, at(90));
         assert_eq!(memory.last_call(&asha), Some(at(90)));
+    }
+
+    #[test]
+    fn what_was_saved_is_remembered_and_nothing_is_told_twice() {
+        let (acme, sales, asha) = (CompanyId::new("acme"), DepartmentId::new("sales"), Extension::new("221"));
+        let (number, name) = (E164::parse("+919811112222").unwrap(), Caller::Name("reception".into()));
+        let mut memories = Memories::default();
+        let memory = memories.of_mut(&acme, &sales);
+        memory.offered(&asha);
+        memory.answered(&asha, at(10), day(1));
+        memory.spoke(&Caller::Number(number.clone()), &asha, at(10));
+        memory.spoke(&name, &asha, at(11));
+        memory.spoke(&Caller::Anonymous, &asha, at(12));
+        let mut saved = Saved::default();
+        for change in memories.changes() {
+            match change {
+                Change::Pointer { company, department, last_offered } => {
+                    saved.pointers.push((company, department, last_offered.unwrap()));
+                }
+                Change::Member { company, department, extension, day, calls, last_call } => {
+                    saved.members.push((company, department, extension, day, calls, last_call));
+                }
+                Change::Caller { company, department, caller, extension, at } => {
+                    saved.callers.push((company, department, caller, extension, at));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(memories.changes(), []);
+        let mut restored = Memories::restored(&saved);
+        assert_eq!(restored.changes(), []);
+        let memory = restored.of(&acme, &sales).unwrap();
+        assert_eq!(memory.last_offered(), Some(&asha));
+        assert_eq!((memory.calls_on(&asha, day(1)), memory.last_call(&asha)), (1, Some(at(10))));
+        assert_eq!(memory.spoke_with(&Caller::Number(number)), Some((&asha, at(10))));
+        assert_eq!(memory.spoke_with(&name), Some((&asha, at(11))));
+        assert_eq!(saved.callers.len(), 2, "nobody knows an anonymous caller again");
     }
 
     #[test]

@@ -241,6 +241,28 @@ pub struct User {
     pub secret: Secret,
 }
 
+impl User {
+    /// Somebody the plan has no more, of whom a running call still speaks: never rung, and nobody can prove to be it.
+    pub fn departed(id: UserId, person: PersonId) -> User {
+        User {
+            name: id.extension.to_string(),
+            id,
+            person,
+            email: None,
+            mobile: None,
+            role: Role::Agent,
+            panel: false,
+            status: UserStatus::Disabled,
+            hours: None,
+            take_calls: false,
+            ring_on: RingOn::Extension,
+            ring: Duration::ZERO,
+            overflow: Overflow::default(),
+            secret: Secret::NONE,
+        }
+    }
+}
+
 /// What the user may see and do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

@@ -18,7 +18,7 @@ pub struct Number(pub u64);
 
 /// One thing to remember. Each says how something is now, not how it differs: to apply one twice is to apply it once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "change", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// A user's devices, all of them; none: the user has gone.
     Bindings {
@@ -172,7 +172,7 @@ pub struct SavedCall {
     pub offers: Vec<SavedOffer>,
     /// The copies of the INVITE.
     pub branches: Vec<SavedBranch>,
-    /// Its dialogs, answered ones only.
+    /// Its dialogs, answered ones only. One answered by a phone under two tags has two.
     pub dialogs: Vec<SavedDialog>,
 }
 
@@ -227,7 +227,8 @@ pub enum SavedPeer {
     },
 }
 
-/// An answered dialog: [`crate::proxy::Dialog`].
+/// An answered dialog: [`crate::proxy::Dialog`]. Whether its ACK has passed, or a BYE was on its way, does not matter: whoever has
+/// to repeat either does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct SavedDialog {
@@ -239,19 +240,8 @@ pub struct SavedDialog {
     pub call_id: Bytes,
     pub caller: SavedSide,
     pub callee: SavedSide,
-    pub phase: SavedPhase,
     pub session_until: Option<WallTime>,
     pub longest_until: Option<WallTime>,
-}
-
-/// Where an answered dialog stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SavedPhase {
-    /// Answered; no ACK has passed yet.
-    Unacknowledged,
-    /// Answered, or a BYE is on its way: if nobody repeats it, we end the dialog in the end.
-    Confirmed,
 }
 
 /// What is known of one end of a dialog: [`crate::proxy::Side`].

@@ -16,7 +16,7 @@ mod saved;
 
 pub use change::{
     Change, Number, SavedBinding, SavedBranch, SavedCall, SavedClaim, SavedDialog, SavedFlow, SavedHold, SavedOffer,
-    SavedPeer, SavedPhase, SavedSide,
+    SavedPeer, SavedSide,
 };
 pub use record::{CallRecord, EndedBy};
 pub use saved::Saved;

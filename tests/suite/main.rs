@@ -19,6 +19,7 @@ mod raw;
 mod registrations;
 mod reloads;
 mod script;
+mod shelf;
 mod strangers;
 mod torture;
 mod world;

@@ -92,6 +92,7 @@ pub fn tell(world: &mut World, from: &str, text: &str) -> Vec<Seen> {
     let bytes = Bytes::copy_from_slice(text.as_bytes());
     world.engine.handle_input(world.now, Input::Datagram { flow, bytes });
     world.flush();
+    world.write();
     world.seen[before..].to_vec()
 }
 

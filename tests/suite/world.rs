@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::shelf::Shelf;
 use bytes::Bytes;
 use switchboard::config::{self, Config};
 use switchboard::engine::{CallRecord, Command, CommandId, Engine, Event, Input, Listener, Output, Reply};
 use switchboard::flow::{Flow, ListenerId};
 use switchboard::peer::{Behaviour, CallEvent, CallKey, Phone, PhoneEvent, PhoneSettings, Trunk, TrunkSettings};
+use switchboard::state::{Number, SavedHold};
 use switchboard::time::{Instant, Now, WallTime};
 
 /// Where Switchboard listens.
@@ -83,7 +85,30 @@ pub struct World {
     pub events: Vec<Event>,
     replies: BTreeMap<u64, Reply>,
     commands: u64,
+    /// What outlives the engine.
+    pub shelf: Shelf,
+    /// When the disk will have written what was put on the shelf, and up to which change.
+    written: Option<(Instant, Number)>,
+    /// Whether the disk writes.
+    pub disk: Disk,
+    config: Arc<Config>,
+    /// The engine dies after that many outputs more.
+    dies_after: Option<usize>,
+    /// No engine runs until then.
+    down_until: Option<Instant>,
 }
+
+/// How the disk is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Disk {
+    /// What is put on the shelf is durable a millisecond later.
+    Well,
+    /// Nothing becomes durable.
+    Stuck,
+}
+
+/// How long the disk takes.
+const WRITING: Duration = Duration::from_millis(1);
 
 /// A configuration from texts: the machine's, and the companies' by id.
 pub fn configuration(machine: &str, companies: &[(&str, &str)]) -> Config {
@@ -130,9 +155,16 @@ impl World {
     }
 
     fn build(now: Now, config: Config, listeners: Vec<Listener>) -> World {
+        let (config, mut shelf) = (Arc::new(config), Shelf::default());
         World {
-            engine: Engine::new(now, [7; 32], Arc::new(config), listeners.clone()),
+            engine: Engine::restored(now, [7; 32], Arc::clone(&config), listeners.clone(), shelf.open()),
             listeners,
+            config,
+            shelf,
+            written: None,
+            disk: Disk::Well,
+            dies_after: None,
+            down_until: None,
             heard: BTreeMap::new(),
             now,
             phones: BTreeMap::new(),
@@ -388,8 +420,51 @@ impl World {
     /// A new version of the configuration, and other sockets.
     pub fn adopt_with(&mut self, config: Config, listeners: Vec<Listener>) {
         self.listeners = listeners.clone();
-        self.engine.handle_input(self.now, Input::Adopt { config: Arc::new(config), listeners });
+        self.config = Arc::new(config);
+        self.engine.handle_input(self.now, Input::Adopt { config: Arc::clone(&self.config), listeners });
         self.flush();
+    }
+
+    /// The engine ends as by `kill -9`: what it has not given out is lost, what was on its way to it too. Another starts
+    /// after that time with what is on the shelf.
+    pub fn kill(&mut self, down: Duration) {
+        self.dies_after = None;
+        self.written = None;
+        self.down_until = Some(self.now.mono + down);
+    }
+
+    /// Likewise, after that many outputs more.
+    pub fn kill_after(&mut self, outputs: usize) {
+        self.dies_after = Some(outputs);
+    }
+
+    /// Likewise at once, with that configuration at the next start.
+    pub fn restart_with(&mut self, config: Config) {
+        self.config = Arc::new(config);
+        self.restart();
+    }
+
+    /// The engine ends as by `kill -9`, and another starts.
+    pub fn restart(&mut self) {
+        self.kill(Duration::ZERO);
+        self.start();
+        self.flush();
+    }
+
+    fn start(&mut self) {
+        self.down_until = None;
+        let saved = self.shelf.open();
+        // Nonces, branches and tags are never those of the start before.
+        let seed = [u8::try_from(saved.start % 251).unwrap(); 32];
+        self.engine = Engine::restored(self.now, seed, Arc::clone(&self.config), self.listeners.clone(), saved);
+    }
+
+    /// The disk is done at once with what was put on the shelf.
+    pub fn write(&mut self) {
+        if let Some((_, up_to)) = self.written.take() {
+            self.engine.handle_input(self.now, Input::Durable { up_to });
+            self.flush();
+        }
     }
 
     /// Anything else that can happen to the engine.
@@ -432,7 +507,12 @@ impl World {
         let wire = self.wire.keys().next().map(|(at, _)| *at);
         let phones = self.phones.values().filter_map(Phone::deadline).min();
         let trunks = self.trunks.values().filter_map(Trunk::deadline).min();
-        [wire, phones, trunks, self.engine.poll_timeout()].into_iter().flatten().min().map(|at| at.max(self.now.mono))
+        let engine = match self.down_until {
+            Some(until) => Some(until),
+            None => self.engine.poll_timeout(),
+        };
+        let disk = self.written.map(|(at, _)| at).filter(|_| self.disk == Disk::Well);
+        [wire, phones, trunks, engine, disk].into_iter().flatten().min().map(|at| at.max(self.now.mono))
     }
 
     fn step(&mut self) {
@@ -441,7 +521,14 @@ impl World {
             let seen = entry.remove();
             self.deliver(&seen);
         }
-        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+        if self.down_until.is_some_and(|until| until <= now) {
+            self.start();
+        }
+        if let Some((_, up_to)) = self.written.take_if(|(at, _)| *at <= now && self.disk == Disk::Well) {
+            self.engine.handle_input(self.now, Input::Durable { up_to });
+            self.flush();
+        }
+        if self.down_until.is_none() && self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(self.now);
             let spins = self.engine.poll_timeout().is_some_and(|at| at <= now);
             assert!(!spins, "after a drain the next timeout is in the future");
@@ -463,6 +550,9 @@ impl World {
         let now = self.now.mono;
         let ours = self.listeners.iter().find(|listener| listener.address == seen.to).map(|listener| listener.id);
         if let Some(local) = ours {
+            if self.down_until.is_some() {
+                return;
+            }
             let flow = Flow { local, remote: seen.from };
             self.engine.handle_input(self.now, Input::Datagram { flow, bytes: seen.bytes.clone() });
         } else if let Some(name) = self.by_address.get(&seen.to) {
@@ -478,8 +568,22 @@ impl World {
     /// Carries away whatever anybody wants to send or tell.
     pub fn flush(&mut self) {
         let mut outgoing = Vec::new();
-        while let Some(output) = self.engine.poll_output() {
+        while let Some(output) = self.engine.poll_output().filter(|_| self.down_until.is_none()) {
+            if let Some(left) = &mut self.dies_after {
+                match left.checked_sub(1) {
+                    Some(less) => *left = less,
+                    None => {
+                        self.kill(Duration::from_millis(700));
+                        break;
+                    }
+                }
+            }
             match output {
+                Output::Change { number, change } => {
+                    self.shelf.put(number, &change);
+                    let at = self.written.map_or(self.now.mono + WRITING, |(at, _)| at);
+                    self.written = Some((at, number));
+                }
                 Output::Datagram { flow, bytes } => {
                     let from = self.listeners.iter().find(|listener| listener.id == flow.local);
                     let from = from.expect("only sockets that are there are sent from").address;
@@ -545,6 +649,11 @@ impl World {
         self.settle();
         let audit = self.engine.audit();
         assert!(audit.is_empty(), "something outlived its call: {audit:?}");
+        assert!(self.shelf.calls.is_empty(), "the store still has calls: {:?}", self.shelf.calls.keys());
+        let held = self.shelf.claims.values().filter(|claim| !matches!(claim.hold, SavedHold::WrapUp(_))).count();
+        assert_eq!(held, 0, "the store still has claims: {:?}", self.shelf.claims);
+        let logged = |call| self.shelf.log.iter().any(|record| record.call == call);
+        assert!(self.records.iter().all(|record| logged(record.call)), "every record is in the log");
         for (name, phone) in &self.phones {
             assert_eq!(phone.unreadable(), 0, "{name} could not read something we sent");
         }

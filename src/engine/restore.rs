@@ -1,0 +1,310 @@
+//! An engine made of what outlived the daemon. Whoever was on a call still is, and BYE finds it. A call that nobody
+//! had answered is given up: the caller gets 500, phones that may still ring are cancelled, and their persons are free as
+//! soon as they provably ring no more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::branches::{TIMER_C, own_request};
+use super::call::{Call, CallDialog, Fork, Leg, Offer, Peer, Standing};
+use super::ledger::Ledger;
+use super::live::Switches;
+use super::transactions::{Armed, ClientId, ClientKind, ClientOwner, ServerOwner};
+use super::{Engine, Listener};
+use crate::claim::{Claim, Hold};
+use crate::config::Config;
+use crate::flow::{Flow, ListenerId};
+use crate::id::{CallRef, PersonId, UserId};
+use crate::proxy::{Admitted, Dialog, DialogKey, LoopKey, Phase, Routes, Side};
+use crate::routing::{Hunt, Memories, OfferEnd, User};
+use crate::state::{
+    CallRecord, EndedBy, Saved, SavedBranch, SavedCall, SavedDialog, SavedFlow, SavedHold, SavedPeer, SavedSide,
+};
+use crate::time::{Now, WallTime};
+
+/// How far a side's CSeq may have gone without our saving it: a BYE in its name counts from behind that (RFC 3261 §12.2.1.1
+/// wants it higher, not next).
+const CSEQ_MARGIN: u32 = 1000;
+
+impl Engine {
+    /// An engine that goes on with what was saved, and tells the store what changes. Outputs are then waiting.
+    pub fn restored(now: Now, seed: [u8; 32], config: Arc<Config>, listeners: Vec<Listener>, saved: Saved) -> Engine {
+        let mut engine = Engine::new(now, seed, config, listeners);
+        engine.ledger = Ledger::after(saved.last);
+        engine.serial = CallRef::at_start(saved.start);
+        engine.memories = Memories::restored(&saved);
+        let plan = Arc::clone(&engine.config.plan);
+        engine.memories.retain(&plan);
+        for (user, takes_calls, paused) in &saved.switches {
+            if engine.plan_user(user).is_some() {
+                engine.live.switches.insert(user.clone(), Switches { takes_calls: *takes_calls, paused: *paused });
+            } else {
+                engine.note_switches(user);
+            }
+        }
+        for (user, bindings) in &saved.bindings {
+            if engine.plan_user(user).is_none() {
+                engine.note_bindings(now, user);
+                continue;
+            }
+            let flows: Vec<Flow> = bindings.iter().map(|binding| engine.flow_of(binding.flow)).collect();
+            engine.live.location.restore(now, user, bindings.iter().zip(flows));
+        }
+        engine.rearm_bindings();
+        let persons = engine.restore_claims(now, &saved);
+        for call in saved.calls {
+            engine.restore_call(now, call, &persons);
+        }
+        engine.drop_ownerless_claims();
+        engine.rearm_wrap_ups();
+        engine.serve_waiting(now);
+        engine.close_step(now);
+        engine
+    }
+
+    fn plan_user(&self, user: &UserId) -> Option<&Arc<User>> {
+        self.config.plan.companies.get(&user.company)?.users.get(&user.extension)
+    }
+
+    /// Claims under the names that today's configuration has for the persons; the same for users it has no more. Gives the
+    /// name of every user of whom a claim speaks.
+    fn restore_claims(&mut self, now: Now, saved: &Saved) -> BTreeMap<UserId, PersonId> {
+        let mut persons = BTreeMap::new();
+        // Held ones first: a wrap-up stands in the way of none.
+        let held = |hold: SavedHold| !matches!(hold, SavedHold::WrapUp(_));
+        let (first, second): (Vec<_>, Vec<_>) = saved.claims.iter().partition(|(_, claim)| held(claim.hold));
+        for (written, claim) in first.into_iter().chain(second) {
+            let person = self.plan_user(&claim.user).map_or_else(|| written.clone(), |user| user.person.clone());
+            persons.insert(claim.user.clone(), person.clone());
+            let hold = match claim.hold {
+                SavedHold::Ringing => Hold::Ringing,
+                SavedHold::OnCall => Hold::OnCall,
+                SavedHold::WrapUp(until) => Hold::WrapUp { until: now.mono + until.since(now.wall), until_wall: until },
+            };
+            let claim = Claim { call: claim.call, user: claim.user.clone(), hold, since: claim.since };
+            if claim.stands(now.mono) {
+                self.claims.restore(&person, claim);
+            }
+            // Whatever stands in the store under a name that is not taken on is forgotten there too.
+            self.claims.touch(written);
+        }
+        persons
+    }
+
+    /// A claim whose call is gone would never be let go.
+    fn drop_ownerless_claims(&mut self) {
+        let ownerless: Vec<(PersonId, CallRef)> = self
+            .claims
+            .all()
+            .into_iter()
+            .filter(|(_, claim)| !matches!(claim.hold, Hold::WrapUp { .. }) && !self.calls.contains_key(&claim.call))
+            .map(|(person, claim)| (person.clone(), claim.call))
+            .collect();
+        for (person, call) in ownerless {
+            self.count("claim-without-call");
+            self.claims.release(&person, call);
+        }
+    }
+
+    fn restore_call(&mut self, now: Now, saved: SavedCall, persons: &BTreeMap<UserId, PersonId>) {
+        let id = saved.call;
+        let Some(request) = own_request(&saved.invite) else {
+            // Nothing can be done for it but to keep what is known.
+            self.count("saved-call-unreadable");
+            self.note_over(lost_record(now, saved));
+            return;
+        };
+        let request = Arc::new(request);
+        let user_of = |user: &UserId| -> Arc<User> {
+            self.plan_user(user).map(Arc::clone).unwrap_or_else(|| {
+                let person = persons.get(user).cloned().unwrap_or_else(|| PersonId::new(user.to_string()));
+                Arc::new(User::departed(user.clone(), person))
+            })
+        };
+        let peer = |saved: &SavedPeer| match saved {
+            SavedPeer::Trunk(trunk) => Peer::Trunk(trunk.clone()),
+            SavedPeer::Phone { user, contact } => Peer::Phone { user: user_of(user), contact: contact.clone() },
+        };
+        let answered = saved.answered_at.is_some();
+        let config = Arc::clone(&self.config);
+        let plan = Arc::clone(&config.plan);
+        let mut hunt = Hunt::restored(now, plan, id, saved.company.as_ref(), saved.decision, &saved.offers, |offer| {
+            offer.user.as_ref().map(&user_of)
+        });
+        let offers = saved.offers.iter().map(|offer| Offer {
+            id: offer.id,
+            person: offer.user.as_ref().map(|user| user_of(user).person.clone()),
+            label: offer.label.clone(),
+            closed: true,
+            answered: offer.answered,
+            settled: offer.settled,
+            end: OfferEnd::NoAnswer,
+        });
+        let forks = saved.branches.iter().map(|branch| Fork {
+            offer: branch.offer,
+            client: ClientId { token: branch.token, kind: ClientKind::Request },
+            sent: branch.sent.clone(),
+            flow: self.flow_of(branch.flow),
+            // Whether a provisional response came is not known: of a phone that has none of it, CANCEL asks nothing amiss.
+            standing: if branch.ended { Standing::Ended } else { Standing::Proceeding { timer_c: now.mono + TIMER_C } },
+            withdrawn: branch.ended,
+            leg: Leg {
+                uri: Bytes::new(),
+                addresses: SmallVec::new(),
+                local: None,
+                path: Vec::new(),
+                peer: peer(&branch.peer),
+            },
+            counted: branch.counted.clone(),
+        });
+        let dialogs = saved.dialogs.iter().map(|dialog| {
+            let restored = self.restored_dialog(now, dialog);
+            CallDialog {
+                key: restored.key(),
+                dialog: restored,
+                offer: dialog.offer,
+                fork: dialog.branch,
+                caller: peer(&dialog.caller_peer),
+                callee: peer(&dialog.callee_peer),
+                byes: 0,
+            }
+        });
+        let (offers, forks, dialogs): (Vec<Offer>, Vec<Fork>, Vec<CallDialog>) =
+            (offers.collect(), forks.collect(), dialogs.collect());
+        let refusal = (saved.final_sent.is_none() && !answered).then(|| hunt.cut_off());
+        let source = self.flow_of(saved.source);
+        let caller = peer(&saved.caller);
+        let from_user = saved.from_user.as_ref().map(&user_of);
+        // Its INVITE is answered in a transaction of its own, and copies of it are absorbed there (RFC 6026 §7.1).
+        let is_fresh = saved.answered_at.is_some_and(|at| now.wall.since(at) < self.timing.patience());
+        let server = if refusal.is_some() || is_fresh {
+            self.open_server(now, Arc::clone(&request), source, ServerOwner::Call(id))
+        } else {
+            super::transactions::ServerId(self.next_id())
+        };
+        if is_fresh {
+            self.suppose_answered(now, server);
+        }
+        if let Some(company) = &saved.company {
+            self.live.count_up(company);
+        }
+        if let Some(trunk) = &saved.trunk {
+            self.count_trunk_up(trunk);
+        }
+        let keys: Vec<DialogKey> = dialogs.iter().map(|entry| entry.key.clone()).collect();
+        let call = Call {
+            config,
+            company: saved.company,
+            trunk: saved.trunk,
+            from_user,
+            caller_label: saved.caller_label,
+            hunt,
+            request,
+            source,
+            caller,
+            // No more copies are made of it.
+            admitted: Admitted { max_forwards: 0, max_breadth: 0, loop_key: LoopKey(0) },
+            routes: Routes::Pop(0),
+            server,
+            offers,
+            forks,
+            dialogs,
+            past: SmallVec::new(),
+            pending: None,
+            final_sent: refusal.as_ref().map(|answer| answer.status).or(saved.final_sent).or(Some(200)),
+            cancel_reason: None,
+            started_at: saved.started_at,
+            answered_at: saved.answered_at,
+            ended_by: if answered { EndedBy::Callee } else { EndedBy::CutOff },
+            over: false,
+            armed: Armed::default(),
+        };
+        self.calls.insert(id, Box::new(call));
+        for key in keys {
+            self.dialogs.entry(key).or_default().push(id);
+        }
+        self.restore_branches(now, id, &saved.branches, is_fresh);
+        if let Some(answer) = refusal {
+            self.answer_with(now, server, &answer);
+        }
+        self.cancel_forks(now, id, |_| true);
+        let offers: Vec<_> = saved.offers.iter().map(|offer| offer.id).collect();
+        for offer in offers {
+            self.settle(now, id, offer);
+        }
+        self.note_call(id);
+        self.sweep(now, id);
+    }
+
+    /// The client transactions of its branches: those that may still ring, so that their ends are heard and acknowledged;
+    /// and just answered ones, so that copies of the answer still go up.
+    fn restore_branches(&mut self, now: Now, id: CallRef, branches: &[SavedBranch], is_fresh: bool) {
+        for (index, branch) in branches.iter().enumerate() {
+            let client = ClientId { token: branch.token, kind: ClientKind::Request };
+            let flow = self.flow_of(branch.flow);
+            let answered = is_fresh
+                && self.calls.get(&id).is_some_and(|call| call.dialogs.iter().any(|entry| entry.fork == index));
+            if !branch.ended {
+                self.suppose_proceeding(now, client, flow, ClientOwner::Branch(id, index));
+            } else if answered {
+                self.suppose_proceeding(now, client, flow, ClientOwner::Branch(id, index));
+                self.on_client_response(now, client, 200, Bytes::new);
+            }
+            if let Some(trunk) = &branch.counted {
+                self.count_trunk_up(trunk);
+            }
+        }
+        for index in 0..branches.len() {
+            self.let_trunk_go(id, index);
+        }
+    }
+
+    fn restored_dialog(&self, now: Now, saved: &SavedDialog) -> Dialog {
+        let side = |side: &SavedSide| Side {
+            flow: self.flow_of(side.flow),
+            tag: side.tag.clone(),
+            identity: side.identity.clone(),
+            target: side.target.clone(),
+            route_set: side.route_set.iter().cloned().collect(),
+            cseq: side.cseq.saturating_add(CSEQ_MARGIN),
+        };
+        let mono = |at: WallTime| now.mono + at.since(now.wall);
+        Dialog {
+            call_id: saved.call_id.clone(),
+            caller: side(&saved.caller),
+            callee: side(&saved.callee),
+            phase: Phase::Confirmed { unacknowledged_until: None },
+            session_until: saved.session_until.map(mono),
+            // A limit there is in any case: a call whose BYE passed while no daemon ran must not stay for ever.
+            longest_until: Some(saved.longest_until.map_or(now.mono + self.config.sip.max_call, mono)),
+        }
+    }
+
+    /// The way to a peer now: by the socket with the same address, else the same port, else any of the family.
+    fn flow_of(&self, saved: SavedFlow) -> Flow {
+        let local =
+            self.addresses.bound_like(saved.local).or_else(|| self.listener_towards(saved.remote, ListenerId(0)));
+        Flow { local: local.unwrap_or(ListenerId(0)), remote: saved.remote }
+    }
+}
+
+/// The record of a call of which no more can be made.
+fn lost_record(now: Now, saved: SavedCall) -> CallRecord {
+    CallRecord {
+        call: saved.call,
+        company: saved.company,
+        trunk: saved.trunk,
+        from_user: saved.from_user,
+        sip_call_id: String::new(),
+        decision: saved.decision,
+        started_at: saved.started_at,
+        answered_at: saved.answered_at,
+        ended_at: now.wall,
+        answered_by: saved.offers.into_iter().filter(|offer| offer.answered).map(|offer| offer.label).collect(),
+        ended_by: EndedBy::CutOff,
+        status: saved.final_sent.unwrap_or(500),
+    }
+}
