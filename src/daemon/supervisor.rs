@@ -13,6 +13,7 @@ use super::counters::Counters;
 use super::engine_loop::{Adoption, Order};
 use super::hep::Capture;
 use super::listeners::Listeners;
+use super::log;
 use super::notify_systemd::Announce;
 use super::reload::{ReloadOutcome, Warnings};
 use super::start::{Client, Report, Watching};
@@ -237,6 +238,7 @@ impl Supervisor {
         self.listeners.adopt(change);
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = self.listeners.addresses();
         self.capture.follow(None);
+        log::follow(&config.log);
         let changes = changes(&self.config, &config);
         self.lookups.follow(&config.plan);
         self.config = config;
@@ -290,6 +292,9 @@ impl Supervisor {
 
 fn changes(old: &Config, new: &Config) -> String {
     let mut changes = config::diff(old, new);
+    if old.log.format != new.log.format {
+        changes.push_str("; [log] format takes effect at the next start");
+    }
     if old.control != new.control {
         changes.push_str("; [control] takes effect at the next start");
     }
