@@ -1,6 +1,9 @@
 //! The configuration reader from outside: what it accepts, what it refuses, where it says the fault is, and what it never shows.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "config/keys.rs"]
+mod keys;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! `switchboard passwd`: the digests that stand for a password in the configuration (RFC 7616 §3.4.2).
+//! `switchboard passwd`: the digests that stand for a password in the configuration (RFC 7616 §3.4.2), and tokens of the JSON API
+//! with the hashes that stand for them.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::{Command, Stdio};
@@ -13,11 +14,14 @@ use crate::config::{self, Domains};
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The user: 221@acme, or with the company's SIP domain 221@acme.example
-    #[arg(long, value_name = "EXT@COMPANY", value_parser = account)]
-    user: Account,
+    #[arg(long, value_name = "EXT@COMPANY", value_parser = account, required_unless_present = "token")]
+    user: Option<Account>,
     /// Make a strong password and print it as well
     #[arg(long)]
     generate: bool,
+    /// Make a token of the JSON API instead, and print it once with the line for its table in switchboard.toml
+    #[arg(long, conflicts_with_all = ["user", "generate"])]
+    token: bool,
 }
 
 /// Whose password it is.
@@ -75,9 +79,9 @@ fn listed(domains: &Domains) -> String {
     domains.iter().map(company).collect::<Vec<_>>().join(", ")
 }
 
-/// Prints the line for the user's table in the company's file.
+/// Prints the line for the user's table in the company's file, or for the token's in switchboard.toml.
 pub(super) fn run(place: &Place, arguments: &Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
-    let Account { extension, company } = &arguments.user;
+    let Some(Account { extension, company }) = &arguments.user else { return token(screen) };
     let domain = realm(company, place)?;
     let password = if arguments.generate {
         let password = generate(random_byte)?;
@@ -101,6 +105,21 @@ fn digest_line(sha256: Option<&str>, md5: Option<&str>) -> String {
     let part = |(name, digest): (&str, Option<&str>)| digest.map(|digest| format!("{name} = \"{digest}\""));
     let parts: Vec<String> = [("sha-256", sha256), ("md5", md5)].into_iter().filter_map(part).collect();
     format!("digest = {{ {} }}", parts.join(", "))
+}
+
+/// A new token, and the line that stands for it.
+fn token(screen: &mut Screen) -> Result<Outcome, Failure> {
+    let mut bits = [0; 32];
+    getrandom::fill(&mut bits).map_err(|error| Failure::no(format!("the system gives no randomness: {error}")))?;
+    let token = format!("sb_{}", hexadecimal(&bits));
+    screen.line(format!("# for the program, shown only now: {token}"))?;
+    screen.line("# under [control.tokens.NAME] in switchboard.toml, with its `role` and `companies` or `user`")?;
+    screen.line(format!("sha-256 = \"{}\"", hexadecimal(&config::token_hash(&token))))?;
+    Ok(Outcome::Done)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Letters and digits that are not mistaken for one another when typed into a phone.
@@ -189,6 +208,25 @@ mod tests {
     fn the_line_is_what_the_configuration_takes() {
         assert_eq!(digest_line(Some("aa"), Some("bb")), r#"digest = { sha-256 = "aa", md5 = "bb" }"#);
         assert_eq!(digest_line(Some("aa"), None), r#"digest = { sha-256 = "aa" }"#);
+    }
+
+    #[test]
+    fn a_token_is_made_for_nobody_in_particular() {
+        use clap::Parser;
+
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            arguments: Arguments,
+        }
+        let read = |line: &str| Line::try_parse_from(line.split_whitespace()).map(|line| line.arguments);
+        let arguments = read("passwd --token").unwrap();
+        assert!(arguments.token && arguments.user.is_none());
+        assert!(read("passwd --user 221@acme --generate").is_ok());
+        for wrong in ["passwd", "passwd --token --user 221@acme", "passwd --token --generate", "passwd --generate"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(hexadecimal(&[0x00, 0x0f, 0xff]), "000fff");
     }
 
     #[test]

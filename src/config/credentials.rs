@@ -68,9 +68,20 @@ fn in_the_clear(password: &str, value: &Value<'_>, account: &Account<'_>, findin
 
 /// The password is the file's first line.
 fn from_file(value: &Value<'_>, account: &Account<'_>, findings: &mut Findings) -> Option<Secret> {
+    let password = first_line(value, account.directory, account.read_file, findings)?;
+    Some(Secret::from_password(account.extension.as_str(), account.domain?, &password))
+}
+
+/// The first line of the file named there, relative to `directory`; never an empty one.
+pub(super) fn first_line(
+    value: &Value<'_>,
+    directory: &Path,
+    read_file: ReadFile<'_>,
+    findings: &mut Findings,
+) -> Option<String> {
     let name = value.text(findings)?;
     let help = "a file whose first line is the password; a relative path is relative to the directory of this file";
-    let content = match (account.read_file)(&account.directory.join(name)) {
+    let content = match read_file(&directory.join(name)) {
         Ok(content) => content,
         Err(error) => {
             findings.report(Finding::new(&value.at, format!("the password file cannot be read: {error}")).help(help));
@@ -84,7 +95,7 @@ fn from_file(value: &Value<'_>, account: &Account<'_>, findings: &mut Findings) 
             findings.report(Finding::new(&value.at, "the first line of the password file is empty").help(help));
             None
         }
-        Ok(password) => Some(Secret::from_password(account.extension.as_str(), account.domain?, password)),
+        Ok(password) => Some(password.to_owned()),
         Err(_) => {
             findings.report(Finding::new(&value.at, "the first line of the password file is not UTF-8").help(help));
             None

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use super::tokens::ROLES;
 use super::words::{CAUSES, STRATEGIES, duration_words};
-use super::{Config, Limits};
+use super::{Access, Config, Hep, Limits, Token};
 use crate::auth::Offer;
 use crate::number::CallerPattern;
 use crate::routing::{
@@ -107,6 +108,42 @@ fn settings(old: &Config, new: &Config, changes: &mut Changes) {
     changes.value("control http", &old.control.http, &new.control.http, optional);
     let path = |path: &Option<std::path::PathBuf>| optional(&path.as_ref().map(|path| path.display()));
     changes.value("state directory", &old.state.directory, &new.state.directory, path);
+    changes.value("state journal", &old.state.journal, &new.state.journal, path);
+    changes.value("keep-calls", &old.state.keep_calls, &new.state.keep_calls, time);
+    changes.value("log level", &old.log.level, &new.log.level, |level| level.as_str().to_owned());
+    changes.value("log format", &old.log.format, &new.log.format, |format| format.as_str().to_owned());
+    let collector = |hep: &Option<&Hep>| optional(&hep.map(|hep| hep.collector));
+    let (a, b) = (old.hep.as_ref(), new.hep.as_ref());
+    if a.map(|hep| hep.collector) != b.map(|hep| hep.collector) {
+        changes.value("hep collector", &a, &b, collector);
+    }
+    if let (Some(a), Some(b)) = (a, b) {
+        changes.value("hep capture-id", &a.capture_id, &b.capture_id, u32::to_string);
+        changes.quietly("hep password", &a.password, &b.password);
+    }
+    tokens(&old.control.tokens, &new.control.tokens, changes);
+}
+
+/// Tokens by name: what each may do is told, its hash is not.
+fn tokens(old: &[Token], new: &[Token], changes: &mut Changes) {
+    let by_name = |tokens: &[Token]| -> BTreeMap<String, Token> {
+        tokens.iter().map(|token| (token.name.clone(), token.clone())).collect()
+    };
+    let (old, new) = (by_name(old), by_name(new));
+    changes.counts("token", "tokens", &old, &new);
+    each(&old, &new, |name, old, new| {
+        let mut inner = Changes::default();
+        inner.quietly("hash", &old.sha256, &new.sha256);
+        inner.value("role", &old.role, &new.role, |role| {
+            ROLES.iter().find(|(_, other)| other == role).map(|(name, _)| (*name).to_owned()).unwrap_or_default()
+        });
+        inner.value("access", &old.access, &new.access, |access| match access {
+            Access::All => "all".to_owned(),
+            Access::Companies(companies) => listed(&companies.iter().collect::<Vec<_>>()),
+            Access::User(user) => user.to_string(),
+        });
+        changes.inside(&format!("token {name}"), inner);
+    });
 }
 
 fn trunk(old: &Trunk, new: &Trunk) -> Changes {

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::company::ReadFile;
 use super::tree::{At, Finding, Findings, Table, Wrong};
 use super::words::{self, Bounds};
-use super::{Control, Sip, State};
+use super::{Control, Hep, Log, Sip, State, hep, log};
 use crate::auth::{Offer, Offered};
 use crate::id::TrunkId;
 use crate::number::DialRules;
@@ -19,11 +20,16 @@ use crate::routing::{Source, Trunk};
 /// The most calls a limit may name: far beyond what one machine carries.
 pub(super) const MOST_CALLS: u32 = 1_000_000;
 
+/// How long call records are kept where nobody says: a year, and a month to look back on it.
+const KEEP_CALLS: Duration = Duration::from_secs(400 * 24 * 3600);
+
 /// Everything of `switchboard.toml`, and where its trunks stand.
 pub(super) struct Machine {
     pub(super) sip: Sip,
     pub(super) control: Control,
     pub(super) state: State,
+    pub(super) log: Log,
+    pub(super) hep: Option<Hep>,
     pub(super) trunks: BTreeMap<TrunkId, Arc<Trunk>>,
     /// Where each trunk stands, also of those with problems.
     pub(super) places: BTreeMap<TrunkId, At>,
@@ -33,17 +39,21 @@ pub(super) struct Machine {
     pub(super) at: At,
 }
 
-/// Reads it. Relative paths are relative to `directory`, the one the file is in.
-pub(super) fn read(root: &Table<'_>, directory: &Path, findings: &mut Findings) -> Machine {
-    root.allow(&["sip", "control", "state", "trunks"], findings);
+/// Reads it, but for the tokens of `[control]`, which name what is in other files. Relative paths are relative to `directory`, the one
+/// the file is in.
+pub(super) fn read(root: &Table<'_>, directory: &Path, read_file: ReadFile<'_>, findings: &mut Findings) -> Machine {
+    root.allow(&["sip", "control", "state", "log", "hep", "trunks"], findings);
     let sip = sip(root, findings);
     let control = root.table("control", findings);
-    control.allow(&["socket", "http"], findings);
+    control.allow(&["socket", "http", "tokens"], findings);
     let socket = control.value("socket").and_then(|value| value.read(findings, path));
     let http = control.value("http").and_then(|value| value.read(findings, words::socket_address));
     let state = root.table("state", findings);
-    state.allow(&["directory"], findings);
+    state.allow(&["directory", "journal", "keep-calls"], findings);
     let state_directory = state.value("directory").and_then(|value| value.read(findings, path));
+    let journal = state.value("journal").and_then(|value| value.read(findings, path));
+    let keep_calls =
+        state.value("keep-calls").and_then(|value| value.read(findings, |text| words::duration(text, Bounds::RECORDS)));
     let (trunks, places) = trunks(&root.table("trunks", findings), findings);
     let proxy_written = |id: &&TrunkId| {
         root.value("trunks")
@@ -59,8 +69,15 @@ pub(super) fn read(root: &Table<'_>, directory: &Path, findings: &mut Findings) 
         control: Control {
             socket: directory.join(socket.unwrap_or_else(|| PathBuf::from("/run/switchboard/control.sock"))),
             http,
+            tokens: Vec::new(),
         },
-        state: State { directory: state_directory.map(|path| directory.join(path)) },
+        state: State {
+            directory: state_directory.map(|path| directory.join(path)),
+            journal: journal.map(|path| directory.join(path)),
+            keep_calls: keep_calls.unwrap_or(KEEP_CALLS),
+        },
+        log: log::read(root, findings),
+        hep: hep::read(root, directory, read_file, findings),
         trunks,
         places,
         at: root.at.clone(),

@@ -9,6 +9,8 @@
 mod company;
 mod credentials;
 mod diff;
+mod hep;
+mod log;
 mod machine;
 mod peek;
 mod persons;
@@ -16,6 +18,7 @@ mod problem;
 mod schedule;
 mod source;
 pub(crate) mod suggest;
+mod tokens;
 mod tree;
 mod warnings;
 mod whole;
@@ -31,13 +34,17 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 pub use diff::diff;
+pub use hep::{Hep, HepPassword};
+pub use log::{Log, LogFormat, LogLevel};
 pub(crate) use peek::{Domains, control_socket, domains};
 pub use problem::{Place, Problem, Problems, Related, Severity, counted};
+pub use tokens::{Access, Token, TokenRole, hash as token_hash};
 
 use crate::auth::Offer;
 use crate::id::{CompanyId, Extension};
 use crate::routing::Plan;
 use company::Surroundings;
+use machine::Machine;
 use source::FileId;
 use tree::{At, Finding, Findings, Table};
 
@@ -50,6 +57,10 @@ pub struct Config {
     pub control: Control,
     /// `[state]`
     pub state: State,
+    /// `[log]`
+    pub log: Log,
+    /// `[hep]`
+    pub hep: Option<Hep>,
     /// Companies and trunks.
     pub plan: std::sync::Arc<Plan>,
     /// `[plan]` of each company: what it has bought, and keeps to.
@@ -84,6 +95,8 @@ pub struct Control {
     pub socket: PathBuf,
     /// `http`.
     pub http: Option<SocketAddr>,
+    /// `[control.tokens.NAME]`, in the order written; no two with one hash.
+    pub tokens: Vec<Token>,
 }
 
 /// `[state]`
@@ -91,6 +104,10 @@ pub struct Control {
 pub struct State {
     /// `directory`; a relative path is relative to the directory of `switchboard.toml`.
     pub directory: Option<PathBuf>,
+    /// `journal`: the directory of the journal; `None` is beside the control socket. Relative as `directory` is.
+    pub journal: Option<PathBuf>,
+    /// `keep-calls`: how long call records are kept; default 400 days.
+    pub keep_calls: Duration,
 }
 
 /// `[plan]` of a company: what it has bought. A configuration that exceeds it is refused.
@@ -354,7 +371,7 @@ fn assemble(
 ) -> Option<Config> {
     let of_role = |role: Role| roots.iter().filter(move |(text, _)| text.role == role);
     let (text, root) = of_role(Role::Machine).next()?;
-    let machine = machine::read(root, text.path.parent().unwrap_or(Path::new("")), findings);
+    let mut machine = machine::read(root, text.path.parent().unwrap_or(Path::new("")), read_file, findings);
     let persons = persons::Persons::gather(of_role(Role::Company).map(|(_, root)| root));
     let mut read = Vec::new();
     let none = of_role(Role::Company).chain(of_role(Role::Listing)).next().is_none();
@@ -382,11 +399,31 @@ fn assemble(
         };
         read.push(company::read(&CompanyId::new(&stem), root, &around, findings));
     }
+    machine.control.tokens = tokens::read(&root.table("control", &mut Findings::default()), &known(roots), findings);
     let plan = std::sync::Arc::new(whole::plan(&machine, &read, findings));
     for ((_, root), read) in of_role(Role::Company).zip(&read) {
         warnings::of_company(root, &read.company, &plan, findings);
     }
     let limits = read.into_iter().map(|read| (read.company.id, read.limits)).collect();
     let warnings = Problems::default();
-    Some(Config { sip: machine.sip, control: machine.control, state: machine.state, plan, limits, warnings })
+    let Machine { sip, control, state, log, hep, .. } = machine;
+    Some(Config { sip, control, state, log, hep, plan, limits, warnings })
+}
+
+/// The companies and users that a token may name.
+fn known<'t>(roots: &[(&Text, Table<'t>)]) -> tokens::Known<'t> {
+    let mut known = tokens::Known { companies: BTreeMap::new(), unlisted: Vec::new() };
+    for (text, root) in roots {
+        match text.role {
+            Role::Machine => {}
+            Role::Listing => known.unlisted.push(text.id),
+            Role::Company => {
+                let stem = text.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+                let users = root.value("users").and_then(tree::Value::peek_table);
+                let names = users.map(|users| users.names()).unwrap_or_default();
+                known.companies.insert(CompanyId::new(stem), (text.id, names));
+            }
+        }
+    }
+    known
 }

@@ -35,6 +35,8 @@ impl Bounds {
     pub(super) const SHORTEST_REGISTRATION: Bounds = Bounds { least: 1, most: HOUR };
     /// A registration.
     pub(super) const REGISTRATION: Bounds = Bounds { least: 1, most: 7 * DAY };
+    /// How long call records are kept.
+    pub(super) const RECORDS: Bounds = Bounds { least: DAY, most: 3660 * DAY };
     /// What sticky remembers.
     pub(super) const MEMORY: Bounds = Bounds { least: 1, most: 366 * DAY };
 }
