@@ -181,10 +181,8 @@ impl Answers for Client {
 
 fn log_level(level: Option<String>) -> Reply {
     match level {
-        None => daemon::log_level().map_or_else(
-            || Reply::Refused("this daemon does not write its program's log".into()),
-            Reply::Done,
-        ),
+        None => daemon::log_level()
+            .map_or_else(|| Reply::Refused("this daemon does not write its program's log".into()), Reply::Done),
         Some(level) => match daemon::change_log_level(&level) {
             Ok(words) => Reply::Done(words),
             Err(why) => Reply::Refused(Refusal::wrong_question(why)),

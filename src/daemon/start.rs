@@ -149,7 +149,7 @@ impl Daemon {
         let counters = Arc::new(Counters::default());
         let (mut capture, tap) = Capture::new(&counters);
         capture.know(&change.listeners);
-        capture.follow(None);
+        capture.follow(config.hep.as_ref());
         let (order, orders) = mpsc::channel(ORDERS);
         let (ready, engine_is_ready) = std::sync::mpsc::sync_channel(1);
         let heartbeat = match announce {

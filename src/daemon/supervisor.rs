@@ -237,7 +237,7 @@ impl Supervisor {
         }
         self.listeners.adopt(change);
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = self.listeners.addresses();
-        self.capture.follow(None);
+        self.capture.follow(config.hep.as_ref());
         log::follow(&config.log);
         let changes = changes(&self.config, &config);
         self.lookups.follow(&config.plan);

@@ -12,7 +12,6 @@ mod calls;
 mod packet;
 mod sender;
 
-use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use bytes::Bytes;
 
 use super::clock::wall_micros;
 use super::counters::Counters;
+use crate::config::Hep;
 use crate::engine::{Event, Listener};
 use crate::flow::{Flow, ListenerId};
 use crate::id::CallRef;
@@ -33,20 +33,6 @@ const STEPS: usize = 1024;
 
 /// How many beginnings and ends of calls are kept for later when there is no room for them now.
 const KEPT: usize = 4096;
-
-/// Where to send what is captured, and as whom.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Collector {
-    pub(super) address: SocketAddr,
-    pub(super) capture_id: u32,
-    pub(super) password: Option<String>,
-}
-
-impl fmt::Debug for Collector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} as {}", self.address, self.capture_id)
-    }
-}
 
 /// Which way a datagram went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +58,7 @@ enum Note {
     /// Sockets that may be named from now on. Their numbers are never used again for others.
     Sockets(Vec<(ListenerId, SocketAddr)>),
     /// Send there from now on, or nowhere.
-    Follow(Option<Collector>),
+    Follow(Option<Hep>),
     /// End.
     End,
 }
@@ -155,7 +141,7 @@ pub(super) struct Capture {
     unread: Option<Receiver<Note>>,
     thread: Option<JoinHandle<()>>,
     sockets: Vec<(ListenerId, SocketAddr)>,
-    collector: Option<Collector>,
+    target: Option<Hep>,
     counters: Arc<Counters>,
 }
 
@@ -164,15 +150,14 @@ impl Capture {
     pub(super) fn new(counters: &Arc<Counters>) -> (Capture, Tap) {
         let (notes, unread) = sync_channel(STEPS);
         let on = Arc::new(AtomicBool::new(false));
-        let tap =
-            Tap { on: Arc::clone(&on), notes: notes.clone(), step: Vec::new(), counters: Arc::clone(counters) };
+        let tap = Tap { on: Arc::clone(&on), notes: notes.clone(), step: Vec::new(), counters: Arc::clone(counters) };
         let capture = Capture {
             on,
             notes,
             unread: Some(unread),
             thread: None,
             sockets: Vec::new(),
-            collector: None,
+            target: None,
             counters: Arc::clone(counters),
         };
         (capture, tap)
@@ -184,12 +169,12 @@ impl Capture {
         self.tell(Note::Sockets(self.sockets.clone()));
     }
 
-    /// Captures for that collector from now on, or for none.
-    pub(super) fn follow(&mut self, collector: Option<Collector>) {
-        if self.collector == collector {
+    /// Captures as `[hep]` says from now on.
+    pub(super) fn follow(&mut self, hep: Option<&Hep>) {
+        if self.target.as_ref() == hep {
             return;
         }
-        if let Some(unread) = collector.as_ref().and_then(|_| self.unread.take()) {
+        if let Some(unread) = hep.and_then(|_| self.unread.take()) {
             let sender = sender::Sender::new(Arc::clone(&self.counters));
             match thread::Builder::new().name("capture".into()).spawn(move || sender.run(&unread)) {
                 Ok(thread) => self.thread = Some(thread),
@@ -200,13 +185,13 @@ impl Capture {
             }
             self.tell(Note::Sockets(self.sockets.clone()));
         }
-        match &collector {
-            Some(collector) => tracing::info!("capturing for {collector:?}"),
+        match hep {
+            Some(hep) => tracing::info!("capturing for {} under the id {}", hep.collector, hep.capture_id),
             None => tracing::info!("no longer capturing"),
         }
-        self.on.store(collector.is_some(), Ordering::Relaxed);
-        self.collector.clone_from(&collector);
-        self.tell(Note::Follow(collector));
+        self.target = hep.cloned();
+        self.tell(Note::Follow(hep.cloned()));
+        self.on.store(hep.is_some(), Ordering::Relaxed);
     }
 
     /// The thread never waits for us, so that there is room in a moment.
@@ -270,15 +255,5 @@ mod tests {
         tap.step_over();
         let last = unread.try_iter().last().unwrap();
         assert!(matches!(&last, Note::Step(step) if step.len() == 1), "{last:?}");
-    }
-
-    #[test]
-    fn the_password_is_not_in_its_debug() {
-        let collector = Collector {
-            address: "192.0.2.9:9060".parse().unwrap(),
-            capture_id: 7,
-            password: Some("hidden".into()),
-        };
-        assert_eq!(format!("{collector:?}"), "192.0.2.9:9060 as 7");
     }
 }

@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 use super::calls::Calls;
 use super::packet::{self, Agent, Captured};
-use super::{Collector, Direction, Note, Noted};
+use super::{Direction, Note, Noted};
+use crate::config::{Hep, HepPassword};
 use crate::daemon::counters::Counters;
 use crate::flow::{Flow, ListenerId};
 use crate::id::CallRef;
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Sender {
     counters: Arc<Counters>,
     sockets: HashMap<ListenerId, SocketAddr>,
-    target: Option<(Collector, UdpSocket)>,
+    target: Option<(Hep, UdpSocket)>,
     calls: Calls,
     limits: sip::Limits,
     packet: Vec<u8>,
@@ -55,23 +56,23 @@ impl Sender {
             match note {
                 Note::Step(step) => self.on_step(&step),
                 Note::Sockets(sockets) => self.sockets.extend(sockets),
-                Note::Follow(collector) => self.follow(collector),
+                Note::Follow(hep) => self.follow(hep),
                 Note::End => return,
             }
         }
     }
 
-    fn follow(&mut self, collector: Option<Collector>) {
+    fn follow(&mut self, hep: Option<Hep>) {
         self.complained = None;
         self.target = None;
-        let Some(collector) = collector else {
+        let Some(hep) = hep else {
             // What happens to calls meanwhile, nobody tells.
             self.calls = Calls::default();
             return;
         };
-        match open(collector.address) {
-            Ok(socket) => self.target = Some((collector, socket)),
-            Err(error) => tracing::warn!("no capture: {} cannot be sent to: {error}", collector.address),
+        match open(hep.collector) {
+            Ok(socket) => self.target = Some((hep, socket)),
+            Err(error) => tracing::warn!("no capture: {} cannot be sent to: {error}", hep.collector),
         }
     }
 
@@ -95,14 +96,14 @@ impl Sender {
 
     fn on_datagram(&mut self, direction: Direction, flow: Flow, at: u64, bytes: &Bytes) {
         let Some(call) = self.call_of(bytes) else { return };
-        let (Some((collector, socket)), Some(ours)) = (&self.target, self.sockets.get(&flow.local)) else { return };
+        let (Some((hep, socket)), Some(ours)) = (&self.target, self.sockets.get(&flow.local)) else { return };
         let (from, to) = match direction {
             Direction::In => (flow.remote, *ours),
             Direction::Out => (*ours, flow.remote),
         };
         let correlation = call.map(|call| call.to_string());
         let captured = Captured { from, to, at, payload: bytes, correlation: correlation.as_deref() };
-        let agent = Agent { id: collector.capture_id, password: collector.password.as_deref() };
+        let agent = Agent { id: hep.capture_id, password: hep.password.as_ref().map(HepPassword::reveal) };
         let sent = match packet::write(&mut self.packet, agent, &captured) {
             Some(()) => send(socket, &self.packet),
             None => Err(io::Error::from(ErrorKind::FileTooLarge)),
@@ -113,7 +114,7 @@ impl Sender {
                 self.counters.capture_errors.add();
                 if self.complained.is_none_or(|last| at.saturating_sub(last) >= COMPLAIN_EVERY) {
                     self.complained = Some(at);
-                    tracing::warn!("the capture cannot be sent to {}: {error}", collector.address);
+                    tracing::warn!("the capture cannot be sent to {}: {error}", hep.collector);
                 }
             }
         }
