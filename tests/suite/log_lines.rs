@@ -21,7 +21,8 @@ fn gives_away(line: &str) -> bool {
         let word = word.trim_matches(['.', ':']);
         word.parse::<std::net::IpAddr>().is_ok() || word.parse::<std::net::SocketAddr>().is_ok()
     });
-    let person = ["Asha", "Ravi", "Meera", "Tom Hill", ".example", "tel:", "sip:"].iter().any(|name| line.contains(name));
+    let person =
+        ["Asha", "Ravi", "Meera", "Tom Hill", ".example", "tel:", "sip:"].iter().any(|name| line.contains(name));
     number || address || person
 }
 
