@@ -156,7 +156,7 @@ impl Drop for Running {
     }
 }
 
-fn invite(from: &str, branch: &str, to: &str, more: &str) -> Vec<u8> {
+fn invite(from: SocketAddr, branch: &str, to: &str, more: &str) -> Vec<u8> {
     format!(
         "INVITE sip:{to}@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {from};rport;branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n\
          From: \"Quermarker, Q.\" <sip:+919810077066@people.example>;tag=f{branch}\r\nTo: <sip:{to}@127.0.0.1>\r\n\
@@ -246,30 +246,25 @@ fn calls(stage: &mut Stage) {
 /// Whatever else comes from the network.
 fn strangers(stage: &mut Stage) {
     let authorization = "Authorization: Digest username=\"221\", realm=\"acme.example\", nonce=\"nonce-of-somebody\", \
-         uri=\"sip:acme.example\", response=\"response-of-somebody\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"c\"\r\n";
-    stage.say("127.9.9.5:5999", &invite("127.9.9.5:5999", "stranger", "+918041234567", ""));
-    stage.say("127.9.9.6:5999", &invite("127.9.9.6:5999", "scanner", "100", "User-Agent: friendly-scanner\r\n"));
-    stage.say("127.9.9.7:5999", &invite("127.9.9.7:5999", "guess", "221", authorization));
-    let register = |branch: &str, more: &str| {
-        let text = String::from_utf8(invite("127.9.9.8:5999", branch, "221", more)).unwrap();
+         uri=\"sip:acme.example\", response=\"response-of-somebody\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"cnonce-of-somebody\"\r\n";
+    stage.say_with("127.9.9.5", |from| invite(from, "stranger", "+918041234567", ""));
+    stage.say_with("127.9.9.6", |from| invite(from, "scanner", "100", "User-Agent: friendly-scanner\r\n"));
+    stage.say_with("127.9.9.7", |from| invite(from, "guess", "221", authorization));
+    let register = |from: SocketAddr, branch: &str, more: &str| {
+        let text = String::from_utf8(invite(from, branch, "221", more)).unwrap();
         text.replace("INVITE", "REGISTER")
             .replace("sip:+919810077066@people.example", "sip:221@acme.example")
             .into_bytes()
     };
-    stage.say("127.9.9.8:5999", &register("register", authorization));
-    stage.say("127.9.9.10:5999", &[&register("trailing", "")[..], b"\r\nquermarker +919810077067"].concat());
-    stage.say("127.9.9.11:5999", b"INVITE sip:quermarker SIP/2.0\r\nFrom: Quermarker <sip:9810077068@x>\r\n\r\n");
-    stage.say("127.9.9.12:5999", b"quermarker 9810077069 \xff\xfe");
-    stage.say(
-        "127.9.8.1:5998",
-        &invite(
-            "127.9.8.1:5998",
-            "named",
-            "+918041234570",
-            "P-Asserted-Identity: \"Quermarker\" <tel:+919810077070>\r\n",
-        ),
-    );
-    stage.say("127.9.8.1:5997", &invite("127.9.8.1:5997", "torn", "+918041234570", "Max-Forwards: quermarker\r\n"));
+    stage.say_with("127.9.9.8", |from| register(from, "register", authorization));
+    stage
+        .say_with("127.9.9.10", |from| [&register(from, "trailing", "")[..], b"\r\nquermarker +919810077067"].concat());
+    stage.say("127.9.9.11", b"INVITE sip:quermarker SIP/2.0\r\nFrom: Quermarker <sip:9810077068@x>\r\n\r\n");
+    stage.say("127.9.9.12", b"quermarker 9810077069 \xff\xfe");
+    stage.say_with("127.9.8.1", |from| {
+        invite(from, "named", "+918041234570", "P-Asserted-Identity: \"Quermarker\" <tel:+919810077070>\r\n")
+    });
+    stage.say_with("127.9.8.1", |from| invite(from, "torn", "+918041234570", "Max-Forwards: quermarker\r\n"));
     // Behind all of these in the daemon's socket.
     let before = stage.with_trunk(|trunk, now| {
         trunk.ping(now);
@@ -427,7 +422,7 @@ fn the_level_is_changed_at_run_time_until_the_file_says_something_new() {
     running.until("log level warn → debug");
     // It is so: strangers are told at debug only.
     let mut stage = Stage::new(port);
-    stage.say("127.9.9.20:5999", &invite("127.9.9.20:5999", "stranger", "+918041234567", ""));
+    stage.say_with("127.9.9.20", |from| invite(from, "stranger", "+918041234567", ""));
     running.until("stranger ");
 
     let (status, said) = log_level(path, &["loud"]);

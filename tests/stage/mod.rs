@@ -86,8 +86,13 @@ impl Stage {
 
     /// Whoever says these bytes from that address, and hears what comes.
     pub fn say(&mut self, from: &str, bytes: &[u8]) {
+        self.say_with(from, |_| bytes.to_vec());
+    }
+
+    /// Likewise, with the whole address known.
+    pub fn say_with(&mut self, from: &str, bytes: impl FnOnce(SocketAddr) -> Vec<u8>) {
         let (socket, address) = socket(from);
-        send(&mut self.wire, &socket, address, self.daemon, bytes);
+        send(&mut self.wire, &socket, address, self.daemon, &bytes(address));
         self.actors.push(Actor { name: "raw", peer: Peer::Raw, socket, address });
     }
 
@@ -187,10 +192,9 @@ fn send(wire: &mut Vec<Wire>, socket: &UdpSocket, from: SocketAddr, to: SocketAd
     wire.push(Wire { from, to, bytes: bytes.to_vec() });
 }
 
-/// `127.9.9.2` or `127.9.9.2:5060`.
+/// At any port of that address.
 fn socket(address: &str) -> (UdpSocket, SocketAddr) {
-    let address = if address.contains(':') { address.to_owned() } else { format!("{address}:0") };
-    let socket = UdpSocket::bind(&address).unwrap();
+    let socket = UdpSocket::bind((address, 0)).unwrap();
     socket.set_nonblocking(true).unwrap();
     let address = socket.local_addr().unwrap();
     (socket, address)
