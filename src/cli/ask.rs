@@ -17,6 +17,11 @@ pub(super) fn engine_or(place: &Place, command: Command, elsewhere: &str) -> Res
     replied(answer.map_err(|error| Failure::unasked(&error, elsewhere))?)
 }
 
+/// The daemon's own reply to a request. A refusal is a failure here too.
+pub(super) fn daemon(place: &Place, request: &Request) -> Result<Reply, Failure> {
+    replied(control::ask(&place.socket(), request)?)
+}
+
 fn replied(answer: Answer) -> Result<Reply, Failure> {
     match answer {
         Answer::Engine(Reply::Refused(refusal)) => Err(refused(refusal)),

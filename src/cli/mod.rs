@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod listings;
 mod local_time;
+mod log_level;
 mod man;
 mod outcome;
 mod passwd;
@@ -74,6 +75,8 @@ enum Subcommands {
     Resume(switches::User),
     /// Load the configuration again: all of it, or nothing where it has a problem
     Reload(reload::Arguments),
+    /// Print how much is logged, or change it until the next start
+    LogLevel(log_level::Arguments),
     /// Make the digest that stands for a password in the configuration
     Passwd(passwd::Arguments),
     /// Print a completion script for a shell
@@ -134,6 +137,7 @@ fn dispatch(arguments: Arguments, screen: &mut Screen) -> Result<Outcome, Failur
         Subcommands::Pause(arguments) => switches::pause(&place, arguments, screen),
         Subcommands::Resume(arguments) => switches::resume(&place, arguments, screen),
         Subcommands::Reload(arguments) => reload::run(&place, &arguments, screen),
+        Subcommands::LogLevel(arguments) => log_level::run(&place, arguments, screen),
         Subcommands::Passwd(arguments) => passwd::run(&place, &arguments, screen),
         Subcommands::Completions(arguments) => completions::run(&arguments, screen),
         Subcommands::Man(arguments) => man::run(&arguments, screen),

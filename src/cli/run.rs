@@ -9,10 +9,10 @@ use crate::daemon::{self, LogFormat, LogSettings, RunError, RunSettings, StartEr
 /// second signal ends them at once.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// How a line of the log looks
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
-    /// error, warn, info, debug or trace, or a filter as in RUST_LOG [default: RUST_LOG, else info]
+    /// How a line of the log looks [default: what the configuration says, else text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// error, warn, info, debug or trace, or a filter as in RUST_LOG [default: RUST_LOG, else what the configuration says, else info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
 }

@@ -16,6 +16,8 @@ pub enum Request {
     Engine(Command),
     /// The configuration loaded again.
     Reload,
+    /// How much is logged; with a level, so much from now on.
+    LogLevel(Option<String>),
 }
 
 /// What it gets.
@@ -40,13 +42,18 @@ impl Request {
         })?;
         match value.get("command") {
             Some(Value::String(name)) if name == "reload" => Ok(Request::Reload),
+            Some(Value::String(name)) if name == "log-level" => match value.get("level") {
+                None | Some(Value::Null) => Ok(Request::LogLevel(None)),
+                Some(Value::String(level)) => Ok(Request::LogLevel(Some(level.clone()))),
+                Some(_) => Err("\"level\" is no text: send {\"command\":\"log-level\",\"level\":\"debug\"}".into()),
+            },
             // Drain is for the daemon's own end: a daemon that is told so from here would refuse calls and never end.
             Some(Value::String(name)) if name == "drain" => {
                 Err("to drain the daemon, send it SIGTERM (`systemctl stop switchboard`)".into())
             }
             Some(Value::String(_)) => serde_json::from_value(value)
                 .map(Request::Engine)
-                .map_err(|error| format!("not a command: {error}, or `reload`")),
+                .map_err(|error| format!("not a command: {error}, or `reload` or `log-level`")),
             Some(_) | None => Err("the object has no \"command\": send one like {\"command\":\"status\"}".into()),
         }
     }
@@ -55,6 +62,7 @@ impl Request {
     pub fn to_line(&self) -> String {
         match self {
             Request::Reload => r#"{"command":"reload"}"#.to_owned(),
+            Request::LogLevel(level) => line(&serde_json::json!({ "command": "log-level", "level": level })),
             Request::Engine(command) => line(command),
         }
     }
@@ -140,6 +148,8 @@ mod tests {
     fn requests_travel() {
         let requests = [
             Request::Reload,
+            Request::LogLevel(None),
+            Request::LogLevel(Some("info,switchboard::record=debug".into())),
             Request::Engine(Command::Status),
             Request::Engine(Command::TakeCalls { user: "221@acme".into(), takes: false }),
             Request::Engine(Command::Explain(Question { to: "+918041234567".into(), ..Question::default() })),
@@ -159,6 +169,7 @@ mod tests {
             (r#"{"command":"dance"}"#, "unknown variant `dance`"),
             (r#"{"command":"pause"}"#, "missing field `user`"),
             (r#"{"command":"drain"}"#, "SIGTERM"),
+            (r#"{"command":"log-level","level":3}"#, "is no text"),
         ] {
             let error = Request::from_line(line).unwrap_err();
             assert!(error.contains(says), "{line}: {error}");

@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::protocol::{Answer, Request};
-use crate::daemon::Client;
-use crate::engine::{Command, Reply};
+use crate::daemon::{self, Client};
+use crate::engine::{Command, Refusal, Reply};
 
 /// The longest request line, in bytes.
 const LONGEST_LINE: u64 = 64 * 1024;
@@ -166,6 +166,7 @@ impl Answers for Client {
     async fn answer(&self, request: Request) -> Option<Answer> {
         match request {
             Request::Reload => self.reload().await.ok().map(Answer::Reloaded),
+            Request::LogLevel(level) => Some(Answer::Engine(log_level(level))),
             Request::Engine(Command::Status) => match self.command(Command::Status).await.ok()? {
                 Reply::Status(status) => {
                     let report = self.report().await.ok()?;
@@ -175,6 +176,17 @@ impl Answers for Client {
             },
             Request::Engine(command) => self.command(command).await.ok().map(Answer::Engine),
         }
+    }
+}
+
+fn log_level(level: Option<String>) -> Reply {
+    match level {
+        None => daemon::log_level()
+            .map_or_else(|| Reply::Refused("this daemon does not write its program's log".into()), Reply::Done),
+        Some(level) => match daemon::change_log_level(&level) {
+            Ok(words) => Reply::Done(words),
+            Err(why) => Reply::Refused(Refusal::wrong_question(why)),
+        },
     }
 }
 
@@ -242,7 +254,7 @@ mod tests {
                 Request::Engine(Command::Pause { user }) => {
                     Some(Answer::Engine(Reply::Done(format!("{user} is paused"))))
                 }
-                Request::Engine(_) => None,
+                Request::Engine(_) | Request::LogLevel(_) => None,
             }
         }
     }

@@ -1,11 +1,9 @@
-//! What the daemon itself counts, beside the engine: datagrams, losses, defects.
+//! What the daemon itself counts, beside the engine: datagrams, losses, defects, the capture.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::mpsc;
-
-use super::metrics::{StepTimes, Tally, Tallying};
+use super::metrics::{StepTimes, Tallying};
 
 /// A number that only grows. Written by one thread, read by another.
 #[derive(Debug, Default)]
@@ -17,13 +15,18 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// That many more.
+    pub(super) fn add_many(&self, count: usize) {
+        self.0.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// All of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Counters {
     /// Datagrams read.
     pub(super) received: Counter,
@@ -41,25 +44,15 @@ pub(super) struct Counters {
     pub(super) steps: StepTimes,
     /// What counts of calls that are over.
     pub(super) tallying: Tallying,
+    /// Captured datagrams sent to the collector.
+    pub(super) capture_sent: Counter,
+    /// Datagrams that were not captured because they came faster than they could be sent on.
+    pub(super) capture_dropped: Counter,
+    /// Captured datagrams that could not be sent, or that the collector's machine refused.
+    pub(super) capture_errors: Counter,
 }
 
 impl Counters {
-    /// All at zero, and where the tallies of calls arrive.
-    pub(super) fn new() -> (Counters, mpsc::Receiver<Tally>) {
-        let (tallying, tallies) = Tallying::new();
-        let counters = Counters {
-            received: Counter::default(),
-            sent: Counter::default(),
-            send_buffer_full: Counter::default(),
-            undeliverable: Counter::default(),
-            receive_errors: Counter::default(),
-            defects: Counter::default(),
-            steps: StepTimes::default(),
-            tallying,
-        };
-        (counters, tallies)
-    }
-
     /// By name.
     pub(super) fn read(&self) -> BTreeMap<String, u64> {
         let named = [
@@ -69,6 +62,9 @@ impl Counters {
             ("undeliverable", &self.undeliverable),
             ("receive-errors", &self.receive_errors),
             ("defects", &self.defects),
+            ("capture-sent", &self.capture_sent),
+            ("capture-dropped", &self.capture_dropped),
+            ("capture-errors", &self.capture_errors),
         ];
         named.into_iter().map(|(name, counter)| (name.to_owned(), counter.read())).collect()
     }

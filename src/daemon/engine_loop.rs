@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::counters::Counters;
+use super::hep::Tap;
 use super::listeners::Numbered;
 use super::run::message_of;
 use super::udp::{self, Received, Sent};
@@ -77,6 +78,7 @@ pub(super) struct Beginning {
     pub(super) sockets: Vec<Numbered>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) counters: Arc<Counters>,
+    pub(super) tap: Tap,
     pub(super) heartbeat: Option<Heartbeat>,
     /// Told once the engine stands, or why it does not.
     pub(super) ready: std::sync::mpsc::SyncSender<Result<(), String>>,
@@ -97,7 +99,7 @@ pub(super) fn run(beginning: Beginning) {
 }
 
 async fn turn(beginning: Beginning) {
-    let Beginning { clock, seed, config, listeners, sockets, mut orders, counters, heartbeat, ready } = beginning;
+    let Beginning { clock, seed, config, listeners, sockets, mut orders, counters, tap, heartbeat, ready } = beginning;
     let mut readers = match open(sockets.clone()) {
         Ok(readers) => readers,
         Err(error) => {
@@ -118,6 +120,7 @@ async fn turn(beginning: Beginning) {
         waiting: HashMap::new(),
         next_command: 0,
         counters,
+        tap,
         undeliverable: VecDeque::new(),
         resting_until: Instant::ORIGIN,
         heartbeat,
@@ -247,6 +250,7 @@ struct Core {
     waiting: HashMap<CommandId, oneshot::Sender<Reply>>,
     next_command: u64,
     counters: Arc<Counters>,
+    tap: Tap,
     undeliverable: VecDeque<Bytes>,
     resting_until: Instant,
     heartbeat: Option<Heartbeat>,
@@ -271,7 +275,9 @@ impl Core {
                 Received::Datagram(length, remote) => {
                     let bytes = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
                     self.counters.received.add();
-                    self.feed(Input::Datagram { flow: Flow { local: reader.id, remote }, bytes });
+                    let flow = Flow { local: reader.id, remote };
+                    self.tap.received(flow, &bytes);
+                    self.feed(Input::Datagram { flow, bytes });
                 }
                 Received::WouldBlock => return More::No,
                 Received::Error(kind) => {
@@ -310,7 +316,10 @@ impl Core {
                 Output::Datagram { flow, bytes } => self.send(flow, bytes),
                 // Nothing is kept yet.
                 Output::Change { .. } => {}
-                Output::Event(event) => log(&event),
+                Output::Event(event) => {
+                    self.tap.happened(&event);
+                    log(&event);
+                }
                 Output::Record(record) => {
                     self.counters.tallying.add(&record);
                     if tracing::enabled!(target: "switchboard::record", tracing::Level::DEBUG) {
@@ -326,6 +335,7 @@ impl Core {
                 }
             }
         }
+        self.tap.step_over();
     }
 
     fn send(&mut self, flow: Flow, bytes: Bytes) {
@@ -335,7 +345,10 @@ impl Core {
             return;
         };
         match udp::send(socket, &bytes, flow.remote) {
-            Sent::Gone => self.counters.sent.add(),
+            Sent::Gone => {
+                self.counters.sent.add();
+                self.tap.sent(flow, &bytes);
+            }
             Sent::Full => self.counters.send_buffer_full.add(),
             Sent::Undeliverable(kind) => {
                 self.counters.undeliverable.add();

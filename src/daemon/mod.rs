@@ -10,6 +10,7 @@
 mod clock;
 mod counters;
 mod engine_loop;
+mod hep;
 mod listeners;
 mod log;
 pub mod metrics;
@@ -25,6 +26,7 @@ mod watch;
 pub use clock::{Clock, wall};
 pub use listeners::{Change, ListenError, Listeners, Numbered};
 pub use log::{LogFormat, LogSettings};
+pub(crate) use log::{change_level as change_log_level, level as log_level};
 pub use notify_systemd::Announce;
 pub use reload::{ReloadOutcome, Warnings};
 pub use run::{RunError, RunSettings, run};

@@ -61,7 +61,11 @@ impl Warnings {
     pub(super) fn log(&self) {
         if self.count > 0 {
             let warnings = counted(self.count, "warning", "warnings");
-            tracing::warn!("the configuration has {warnings}:\n{}", self.text);
+            tracing::warn!("the configuration has {warnings}; `switchboard check` tells them");
+            for place in places(&self.problems) {
+                tracing::warn!("{place}");
+            }
+            tracing::debug!("{}", self.text);
         }
     }
 }
@@ -109,12 +113,40 @@ impl ReloadOutcome {
                 tracing::info!("configuration adopted: {changes}");
                 warnings.log();
             }
-            ReloadOutcome::Refused { count, text, .. } => {
-                let problems = counted(*count, "problem", "problems");
-                tracing::error!("configuration refused, the old one serves on ({problems}):\n{text}");
+            ReloadOutcome::Refused { count, text, problems, .. } => {
+                let counted = counted(*count, "problem", "problems");
+                let places = places(problems);
+                if places.is_empty() {
+                    // The files are not to blame: these are words of ours.
+                    tracing::error!("configuration refused, the old one serves on: {text}");
+                    return;
+                }
+                tracing::error!(
+                    "configuration refused, the old one serves on ({counted}); `switchboard status` and `switchboard check` tell what"
+                );
+                for place in places {
+                    tracing::error!("{place}");
+                }
+                tracing::debug!("{text}");
             }
         }
     }
+}
+
+/// Where each problem is: `error at companies/acme.toml:47:15, departments.sales.ring`. What it says, and the line it shows, may hold a
+/// person's name or number: the log has those at debug only, whoever asks has them at once.
+fn places(problems: &serde_json::Value) -> Vec<String> {
+    let place = |problem: &serde_json::Value| {
+        let text = |name: &str| problem.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let number = |name: &str| problem.get(name).and_then(serde_json::Value::as_u64);
+        let mut place = format!("{} at {}", text("severity"), text("file"));
+        for number in [number("line"), number("column")].into_iter().flatten() {
+            place.push_str(&format!(":{number}"));
+        }
+        let key = text("key");
+        if key.is_empty() { place } else { format!("{place}, {key}") }
+    };
+    problems.as_array().map(|list| list.iter().map(place).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -129,6 +161,21 @@ mod tests {
             let line = serde_json::to_string(&outcome).unwrap();
             assert_eq!(serde_json::from_str::<ReloadOutcome>(&line).unwrap(), outcome, "{line}");
         }
+    }
+
+    #[test]
+    fn the_log_tells_where_a_problem_is_and_not_what_stands_there() {
+        let files = [
+            ("switchboard.toml".into(), b"[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n".to_vec()),
+            (
+                "companies/acme.toml".into(),
+                b"name = \"Acme\"\n[users.221]\nname = \"Asha\"\nmobile = \"+9198x\"\n".to_vec(),
+            ),
+        ];
+        let problems = crate::config::load_texts(&files).unwrap_err();
+        let told = places(&serde_json::to_value(&problems).unwrap()).join("\n");
+        assert!(told.contains("error at companies/acme.toml:4:10, users.221.mobile"), "{told}");
+        assert!(problems.render(false).contains("9198x") && !told.contains("9198x"), "{told}");
     }
 
     #[test]

@@ -57,13 +57,18 @@ impl std::error::Error for RunError {}
 /// # Errors
 /// Why it did not start.
 pub fn run(settings: RunSettings) -> Result<(), RunError> {
-    let flush = log::start(&settings.log).map_err(RunError::Log)?;
+    // The command line is wrong before the configuration is.
+    log::check(&settings.log).map_err(RunError::Log)?;
+    let daemon = Daemon::from_directory(settings.directory.clone()).map_err(RunError::Start)?;
+    let flush = log::start(&settings.log, &daemon.config().log).map_err(RunError::Log)?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!("panicked at {place}: {}", message_of(panic.payload()));
+        if let Some(text) = panic.payload().downcast_ref::<String>() {
+            tracing::debug!("panicked at {place}: {text}");
+        }
     }));
     let announce = Announce::ToSystemd;
-    let daemon = Daemon::from_directory(settings.directory.clone()).map_err(RunError::Start)?;
     let socket = daemon.config().control.socket.clone();
     Warnings::of(&daemon.config().warnings).log();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Signals)?;
@@ -89,10 +94,10 @@ pub fn run(settings: RunSettings) -> Result<(), RunError> {
     Ok(())
 }
 
-/// What a panic says of itself.
-pub(super) fn message_of(payload: &(dyn std::any::Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+/// What a panic says of itself, as far as it stands in the program. What was put together as it ran may hold what somebody
+/// sent, such as the text that was cut in the middle of a letter: only `debug` has it, from the hook.
+pub(super) fn message_of(payload: &(dyn std::any::Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("(what it says is logged at debug)")
 }
 
 struct Signals {
@@ -173,6 +178,14 @@ mod tests {
         let [value] = values.as_slice() else { panic!("{name} stands {} times in the unit", values.len()) };
         let seconds = value.strip_suffix('s').and_then(|number| number.parse().ok());
         Duration::from_secs(seconds.unwrap_or_else(|| panic!("{name}={value} is not in seconds")))
+    }
+
+    #[test]
+    fn a_panic_says_only_what_stands_in_the_program() {
+        let said = |panic: fn()| message_of(std::panic::catch_unwind(panic).unwrap_err().as_ref());
+        assert_eq!(said(|| panic!("this cannot be")), "this cannot be");
+        let cut = || assert!("+9198100\u{e9}".split_at(9).0.is_empty());
+        assert!(!said(cut).contains("9198100"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::clock::{Clock, wall};
 use super::counters::Counters;
 use super::engine_loop::{self, Beginning, Heartbeat, Order};
+use super::hep::Capture;
 use super::listeners::{ListenError, Listeners};
 use super::metrics::Meters;
 use super::notify_systemd::{self, Announce};
@@ -156,8 +157,11 @@ impl Daemon {
         let http_change = http.change_to(&config.control).map_err(StartError::Http)?;
 
         let clock = Clock::start();
-        let (counters, tallies) = Counters::new();
-        let counters = Arc::new(counters);
+        let counters = Arc::new(Counters::default());
+        let tallies = counters.tallying.open();
+        let (mut capture, tap) = Capture::new(&counters);
+        capture.know(&change.listeners);
+        capture.follow(config.hep.as_ref());
         let (order, orders) = mpsc::channel(ORDERS);
         let (ready, engine_is_ready) = std::sync::mpsc::sync_channel(1);
         let heartbeat = match announce {
@@ -173,6 +177,7 @@ impl Daemon {
             sockets: change.added.clone(),
             orders,
             counters: Arc::clone(&counters),
+            tap,
             heartbeat,
             ready,
         };
@@ -206,6 +211,7 @@ impl Daemon {
             watching,
             announce,
             counters,
+            capture,
             started_at: wall(),
         };
         let supervisor = match spawn("supervisor", move || supervisor::run(charge)) {

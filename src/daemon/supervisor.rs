@@ -11,7 +11,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::clock::wall;
 use super::counters::Counters;
 use super::engine_loop::{Adoption, Order};
+use super::hep::Capture;
 use super::listeners::Listeners;
+use super::log;
 use super::notify_systemd::Announce;
 use super::reload::{ReloadOutcome, Warnings};
 use super::start::{Client, Report, Watching};
@@ -53,6 +55,7 @@ pub(super) struct Charge {
     pub(super) watching: Watching,
     pub(super) announce: Announce,
     pub(super) counters: Arc<Counters>,
+    pub(super) capture: Capture,
     pub(super) started_at: WallTime,
 }
 
@@ -82,6 +85,7 @@ async fn supervise(charge: Charge) {
         watching,
         announce,
         counters,
+        capture,
         started_at,
     } = charge;
     let changed = Arc::new(Notify::new());
@@ -116,6 +120,7 @@ async fn supervise(charge: Charge) {
         order,
         announce,
         counters,
+        capture,
         started_at,
         watch,
         lookups,
@@ -169,6 +174,7 @@ struct Supervisor {
     order: mpsc::Sender<Order>,
     announce: Announce,
     counters: Arc<Counters>,
+    capture: Capture,
     started_at: WallTime,
     watch: Option<Watch>,
     lookups: Lookups,
@@ -225,6 +231,7 @@ impl Supervisor {
             Ok(http) => http,
             Err(error) => return ReloadOutcome::failed(at, error.to_string()),
         };
+        self.capture.know(&change.listeners);
         let (done, adopted) = oneshot::channel();
         let adoption = Adoption {
             config: Arc::clone(&config),
@@ -244,6 +251,8 @@ impl Supervisor {
         self.listeners.adopt(change);
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = self.listeners.addresses();
         self.move_http(http, &config);
+        self.capture.follow(config.hep.as_ref());
+        log::follow(&config.log);
         let changes = changes(&self.config, &config);
         self.lookups.follow(&config.plan);
         self.config = config;
@@ -306,6 +315,9 @@ impl Supervisor {
 
 fn changes(old: &Config, new: &Config) -> String {
     let mut changes = config::diff(old, new);
+    if old.log.format != new.log.format {
+        changes.push_str("; [log] format takes effect at the next start");
+    }
     if old.control.socket != new.control.socket {
         changes.push_str("; the control socket moves at the next start");
     }

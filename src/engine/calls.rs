@@ -49,7 +49,8 @@ impl Engine {
             }
         };
         let caller_label = arrival.caller.to_string();
-        self.emit(Event::CallArrived { call: id, company: company.clone(), trunk: trunk.clone() });
+        let call_id = Bytes::copy_from_slice(request.call_id());
+        self.emit(Event::CallArrived { call: id, company: company.clone(), trunk: trunk.clone(), call_id });
         let config = Arc::clone(&self.config);
         let mut world = World {
             claims: &mut self.claims,
@@ -325,11 +326,10 @@ impl Engine {
 
     /// A refusal before any hunt: the caller's own person is busy, or the trunk or the daemon takes no more calls.
     pub(super) fn refuse_early(&mut self, now: Now, server: ServerId, record: CallRecord, answer: &Answer) {
-        self.emit(Event::CallArrived {
-            call: record.call,
-            company: record.company.clone(),
-            trunk: record.trunk.clone(),
-        });
+        let request = self.servers.get(&server).map(|transaction| &transaction.request);
+        let call_id = request.map(|request| Bytes::copy_from_slice(request.call_id())).unwrap_or_default();
+        let (company, trunk) = (record.company.clone(), record.trunk.clone());
+        self.emit(Event::CallArrived { call: record.call, company, trunk, call_id });
         self.emit(Event::CallRefused { call: record.call, status: answer.status, cause: cause_name(answer.cause) });
         self.answer_with(now, server, answer);
         self.note_over(record);

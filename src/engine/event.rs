@@ -1,11 +1,13 @@
 //! Events for the log: what happened, by name, without anybody's number or address (those are in the call record).
 
+use bytes::Bytes;
+
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, TrunkId, UserId};
 use crate::state::EndedBy;
 
 /// Something worth a line in the log. `Display` gives the line (without the call's id, which is a field of its own) and
-/// holds no number, name or address of a person.
+/// holds no number, name or address of a person: companies, extensions and trunks only, at every level but debug.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Event {
@@ -13,6 +15,8 @@ pub enum Event {
         call: CallRef,
         company: Option<CompanyId>,
         trunk: Option<TrunkId>,
+        /// The peers' name for it, which all its legs share: for the capture, never for a line (it may hold an address).
+        call_id: Bytes,
     },
     CallOffered {
         call: CallRef,
@@ -56,12 +60,12 @@ pub enum Event {
         flow: Flow,
         answered: Option<u16>,
     },
-    /// Debug: somebody failed to prove to be a user.
     /// A user's phone cannot prove itself, or cannot register: said once a minute at most.
     PhoneRefused {
         user: UserId,
         why: &'static str,
     },
+    /// Debug: somebody failed to prove to be a user.
     AuthenticationFailed {
         flow: Flow,
         realm: String,
@@ -73,7 +77,8 @@ pub enum Event {
     },
     /// Warning: an invariant of ours did not hold; the input was dropped.
     Defect {
-        what: String,
+        /// Words of ours: nothing that came from outside.
+        what: &'static str,
     },
 }
 

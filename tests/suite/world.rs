@@ -592,6 +592,7 @@ impl World {
                 }
                 Output::Event(event) => {
                     assert!(!matches!(event, Event::Defect { .. }), "{event}");
+                    crate::log_lines::hold_nobody(&event);
                     self.events.push(event);
                 }
                 Output::Record(record) => self.records.push(*record),

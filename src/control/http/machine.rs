@@ -6,16 +6,17 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::Api;
 use super::access::Visitor;
+use super::asked::Said;
 use super::moment::written;
 use super::problem::Problem;
 use crate::daemon::metrics::{CONTENT_TYPE, Snapshot};
-use crate::daemon::{ReloadOutcome, Report};
+use crate::daemon::{ReloadOutcome, Report, change_log_level, log_level};
 
 /// How long the engine may think before it is not ready.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -254,4 +255,41 @@ pub(super) async fn reload(State(api): State<Api>, visitor: Visitor) -> Result<J
         })),
         ReloadOutcome::Refused { text, problems, .. } => Err(Problem::refused(text, problems)),
     }
+}
+
+/// How much is logged.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct LogLevel {
+    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,switchboard::record=debug`.
+    #[schema(max_length = 256, example = "debug")]
+    level: String,
+}
+
+/// How much is logged.
+#[utoipa::path(get, path = "/v1/log-level", tag = "machine", responses((status = OK, body = LogLevel)))]
+pub(super) async fn level(visitor: Visitor) -> Result<Json<LogLevel>, Problem> {
+    visitor.may_run_the_machine()?;
+    log_level().map(|level| Json(LogLevel { level })).ok_or_else(no_log)
+}
+
+/// Log so much from now on, until the next start or until the file says something new.
+#[utoipa::path(put, path = "/v1/log-level", tag = "machine", request_body = LogLevel, responses((status = OK, body = LogLevel)))]
+pub(super) async fn change_level(visitor: Visitor, Said(said): Said<LogLevel>) -> Result<Json<LogLevel>, Problem> {
+    visitor.may_run_the_machine()?;
+    if log_level().is_none() {
+        return Err(no_log());
+    }
+    if said.level.chars().count() > LONGEST_LEVEL {
+        return Err(Problem::nonsense(format!("a log level has at most {LONGEST_LEVEL} characters")));
+    }
+    change_log_level(&said.level).map_err(Problem::nonsense)?;
+    log_level().map(|level| Json(LogLevel { level })).ok_or_else(no_log)
+}
+
+/// The longest filter of the log that can be meant.
+const LONGEST_LEVEL: usize = 256;
+
+fn no_log() -> Problem {
+    Problem::unavailable("this daemon does not write its program's log")
 }

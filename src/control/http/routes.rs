@@ -41,6 +41,7 @@ fn described() -> (Router<Api>, OpenApi) {
         .routes(routes!(explain::explain))
         .routes(routes!(machine::status))
         .routes(routes!(machine::reload))
+        .routes(routes!(machine::level, machine::change_level))
         .split_for_parts();
     describe(&mut document);
     (router, document)

@@ -301,7 +301,7 @@ mod tests {
 
     use super::*;
     use crate::config;
-    use crate::daemon::metrics::{StepTimes, Tallying};
+    use crate::daemon::metrics::StepTimes;
     use crate::engine::TrunkView;
 
     fn snapshot() -> Snapshot {
@@ -311,7 +311,6 @@ mod tests {
         let files = [("d/switchboard.toml", machine), ("d/companies/acme.toml", company)];
         let files = files.map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()));
         let config = config::load_texts(&files).unwrap();
-        let (tallying, _) = Tallying::new();
         let steps = StepTimes::default();
         steps.observe(std::time::Duration::from_micros(40));
         Snapshot {
@@ -331,7 +330,7 @@ mod tests {
             calls: Arc::default(),
             queue: Arc::default(),
             tallies: Tallies::default(),
-            lost: tallying.lost(),
+            lost: 0,
             steps: steps.read(),
             store: Some(StoreHealth { lag: 0.25, failures: 2 }),
         }

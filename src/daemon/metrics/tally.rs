@@ -2,6 +2,7 @@
 //! hands them on; adding them up is another thread's work.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
@@ -55,27 +56,30 @@ impl Tally {
     }
 }
 
-/// Where the engine's thread puts what it has seen.
-#[derive(Debug)]
+/// Where the engine's thread puts what it has seen. Until it is opened nobody counts, and nothing is lost.
+#[derive(Debug, Default)]
 pub(in crate::daemon) struct Tallying {
-    tallies: mpsc::Sender<Tally>,
+    tallies: OnceLock<mpsc::Sender<Tally>>,
     lost: AtomicU64,
 }
 
 impl Tallying {
-    /// The sender, and what takes it off.
-    pub(in crate::daemon) fn new() -> (Tallying, mpsc::Receiver<Tally>) {
+    /// Where they arrive: once. A second time gives what nothing arrives at.
+    pub(in crate::daemon) fn open(&self) -> mpsc::Receiver<Tally> {
         let (tallies, taken) = mpsc::channel(WAITING);
-        (Tallying { tallies, lost: AtomicU64::new(0) }, taken)
+        let _ = self.tallies.set(tallies);
+        taken
     }
 
     /// Never waits.
     pub(in crate::daemon) fn add(&self, record: &CallRecord) {
-        self.put(Tally::of(record));
+        if self.tallies.get().is_some() {
+            self.put(Tally::of(record));
+        }
     }
 
     fn put(&self, tally: Tally) {
-        if self.tallies.try_send(tally).is_err() {
+        if self.tallies.get().is_some_and(|tallies| tallies.try_send(tally).is_err()) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -206,7 +210,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_counted_in_time_is_counted_as_lost() {
-        let (tallying, mut taken) = Tallying::new();
+        let tallying = Tallying::default();
+        tallying.put(tally(None));
+        assert_eq!(tallying.lost(), 0, "nobody counts");
+        let mut taken = tallying.open();
         for _ in 0..WAITING + 2 {
             tallying.put(tally(None));
         }
