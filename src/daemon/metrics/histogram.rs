@@ -36,7 +36,7 @@ impl StepTimes {
 
     /// As it is now.
     pub(super) fn read(&self) -> Histogram {
-        let ends = STEPS.iter().map(|nanos| seconds(*nanos)).chain([f64::MAX]);
+        let ends = STEPS.iter().map(|nanos| seconds(*nanos)).chain([f64::INFINITY]);
         let counts = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
         Histogram { buckets: ends.zip(counts).collect(), sum: seconds(self.sum_nanos.load(Ordering::Relaxed)) }
     }
@@ -51,7 +51,7 @@ fn seconds(nanos: u64) -> f64 {
 /// How often something took how long, in seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// Upper ends and how many fell between the end before and this one; the last end is `f64::MAX`.
+    /// Upper ends and how many fell between the end before and this one; the last end is `f64::INFINITY`.
     pub(super) buckets: Vec<(f64, u64)>,
     pub(super) sum: f64,
 }
@@ -59,7 +59,7 @@ pub struct Histogram {
 impl Histogram {
     /// An empty one with those ends.
     pub(super) fn new(ends: &[f64]) -> Histogram {
-        Histogram { buckets: ends.iter().copied().chain([f64::MAX]).map(|end| (end, 0)).collect(), sum: 0.0 }
+        Histogram { buckets: ends.iter().copied().chain([f64::INFINITY]).map(|end| (end, 0)).collect(), sum: 0.0 }
     }
 
     pub(super) fn observe(&mut self, seconds: f64) {

@@ -155,6 +155,7 @@ fn cause(cause: AnswerCause) -> &'static str {
         AnswerCause::RejectDecline => "reject-decline",
         AnswerCause::Cancelled => "cancelled",
         AnswerCause::Answered => "answered",
+        AnswerCause::CutOff => "cut-off",
     }
 }
 
