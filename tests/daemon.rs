@@ -467,7 +467,11 @@ fn the_example_configuration_routes_a_call_as_it_stands() {
     trunk_socket.set_nonblocking(true).unwrap();
     let trunk_address = trunk_socket.local_addr().unwrap();
     let directory = example(port, trunk_address.port());
-    let handle = Daemon::from_directory(directory.path().join("config")).unwrap().start().unwrap();
+    let handle = Daemon::from_directory(directory.path().join("config"))
+        .unwrap()
+        .with_control(ControlSocket::Open)
+        .start()
+        .unwrap();
     // 223's mobile is called through the same trunk and is not answered.
     let behaviour = Behaviour::ring_only();
     let settings = TrunkSettings { behaviour, ..TrunkSettings::new(trunk_address, ([127, 0, 0, 1], port).into(), 7) };

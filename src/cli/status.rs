@@ -1,5 +1,7 @@
 //! `switchboard status`
 
+use std::time::Duration;
+
 use super::ask::unexpected;
 use super::local_time::{clock, length, local_zone};
 use super::outcome::{Failure, Outcome};
@@ -7,7 +9,7 @@ use super::place::Place;
 use super::screen::{Screen, Tone};
 use crate::config::counted;
 use crate::control::{self, Answer, Request};
-use crate::daemon::{ReloadOutcome, Report, wall};
+use crate::daemon::{ReloadOutcome, Report, StoreStatus, wall};
 use crate::engine::{Command, Reply, Status};
 
 #[derive(Debug, clap::Args)]
@@ -84,6 +86,7 @@ fn show(status: &Status, report: &Report, moment: Moment<'_>, screen: &mut Scree
         let calls = counted(trunk.calls as usize, "call", "calls");
         screen.line(format!("  {:13}  {calls}{proxy}", format!("trunk {name}")))?;
     }
+    show_store(&report.store, screen)?;
     match &report.last_reload {
         None => {}
         Some(ReloadOutcome::Adopted { at, changes, .. }) => {
@@ -104,6 +107,38 @@ fn show(status: &Status, report: &Report, moment: Moment<'_>, screen: &mut Scree
     }
     Ok(())
 }
+
+/// What survives a restart, and what stands in its way.
+fn show_store(store: &StoreStatus, screen: &mut Screen) -> std::io::Result<()> {
+    let Some(directory) = &store.directory else {
+        return screen.toned(Tone::Warning, format!("  {:13}  kept nowhere: a restart forgets everything", "state"));
+    };
+    let directory = directory.display();
+    let waiting = counted(usize::try_from(store.pending).unwrap_or(usize::MAX), "change waits", "changes wait");
+    match &store.failing {
+        Some(why) => {
+            screen.toned(Tone::Bad, format!("  {:13}  {directory}: {why}; {waiting} for the disk", "state"))?
+        }
+        // A group is written within a moment; whatever waits longer than that is worth a word.
+        None if store.lag >= SLOW => {
+            let slow = format!("  {:13}  {directory}: the disk is slow; {waiting} for it", "state");
+            screen.toned(Tone::Warning, slow)?;
+        }
+        None => screen.line(format!("  {:13}  {directory}", "state"))?,
+    }
+    if let Some(why) = &store.journal_failing {
+        let line = format!("  {:13}  {why}; a crash now forgets what is not on the disk", "journal");
+        screen.toned(Tone::Bad, line)?;
+    }
+    if store.lost > 0 {
+        let lost = counted(usize::try_from(store.lost).unwrap_or(usize::MAX), "change", "changes");
+        screen.toned(Tone::Bad, format!("  {:13}  {lost} found no room and would be missing after a restart", ""))?;
+    }
+    Ok(())
+}
+
+/// From then on the disk is slow.
+const SLOW: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -132,6 +167,18 @@ mod tests {
         let text = shown(&Status::default(), &report);
         assert!(text.contains("10:30:00 IST (1 min 00 s ago): refused, 1 problem;"), "{text}");
         assert!(text.contains("acme.toml:3: unknown zone"), "{text}");
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_seen() {
+        let store = StoreStatus { directory: Some("/var/lib/switchboard".into()), ..StoreStatus::default() };
+        let of = |store: &StoreStatus| shown(&Status::default(), &Report { store: store.clone(), ..Report::default() });
+        assert!(of(&store).contains("  state          /var/lib/switchboard\n"), "{}", of(&store));
+        let slow = StoreStatus { lag: Duration::from_secs(3), pending: 1, ..store.clone() };
+        assert!(of(&slow).contains("the disk is slow; 1 change waits for it"), "{}", of(&slow));
+        let full = StoreStatus { failing: Some("the disk is full".into()), pending: 7, ..store };
+        assert!(of(&full).contains("the disk is full; 7 changes wait for the disk"), "{}", of(&full));
+        assert!(of(&StoreStatus::default()).contains("a restart forgets everything"));
     }
 
     #[test]

@@ -20,11 +20,13 @@ use super::counters::Counters;
 use super::hep::Tap;
 use super::listeners::Numbered;
 use super::run::message_of;
+use super::store::{Keeper, StoreReport};
 use super::udp::{self, Received, Sent};
 use crate::config::Config;
 use crate::engine::{Command, CommandId, Engine, Event, Input, Listener, Output, Reply};
 use crate::flow::{Flow, ListenerId};
 use crate::id::TrunkId;
+use crate::state::Saved;
 use crate::time::Instant;
 
 /// The most datagrams read from one socket before the others, the orders and the timers get their turn.
@@ -76,6 +78,8 @@ pub(super) struct Beginning {
     pub(super) config: Arc<Config>,
     pub(super) listeners: Vec<Listener>,
     pub(super) sockets: Vec<Numbered>,
+    /// What was saved, and who keeps what changes; `None`: nothing survives.
+    pub(super) kept: Option<Kept>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) counters: Arc<Counters>,
     pub(super) tap: Tap,
@@ -83,6 +87,17 @@ pub(super) struct Beginning {
     /// Told once the engine stands, or why it does not.
     pub(super) ready: std::sync::mpsc::SyncSender<Result<(), String>>,
 }
+
+/// What outlives the daemon.
+pub(super) struct Kept {
+    pub(super) saved: Saved,
+    pub(super) keeper: Keeper,
+    /// What the store's thread says.
+    pub(super) reports: mpsc::UnboundedReceiver<StoreReport>,
+}
+
+/// How long the end of the daemon waits for the disk.
+const LAST_WRITES: Duration = Duration::from_secs(10);
 
 /// Runs until it is told to stop or nobody can order anything any more.
 pub(super) fn run(beginning: Beginning) {
@@ -99,7 +114,8 @@ pub(super) fn run(beginning: Beginning) {
 }
 
 async fn turn(beginning: Beginning) {
-    let Beginning { clock, seed, config, listeners, sockets, mut orders, counters, tap, heartbeat, ready } = beginning;
+    let Beginning { clock, seed, config, listeners, sockets, kept, mut orders, counters, tap, heartbeat, ready } =
+        beginning;
     let mut readers = match open(sockets.clone()) {
         Ok(readers) => readers,
         Err(error) => {
@@ -107,7 +123,14 @@ async fn turn(beginning: Beginning) {
             return;
         }
     };
-    let made = catch_unwind(AssertUnwindSafe(|| Engine::new(clock.now(), seed, config, listeners)));
+    let (saved, keeper, mut reports) = match kept {
+        Some(Kept { saved, keeper, reports }) => (Some(saved), Some(keeper), Some(reports)),
+        None => (None, None, None),
+    };
+    let made = catch_unwind(AssertUnwindSafe(|| match saved {
+        Some(saved) => Engine::restored(clock.now(), seed, config, listeners, saved),
+        None => Engine::new(clock.now(), seed, config, listeners),
+    }));
     let Ok(engine) = made else {
         let _ = ready.send(Err("the engine could not be made from this configuration: a defect of switchboard".into()));
         return;
@@ -122,6 +145,7 @@ async fn turn(beginning: Beginning) {
         counters,
         tap,
         undeliverable: VecDeque::new(),
+        keeper,
         resting_until: Instant::ORIGIN,
         heartbeat,
         next_beat,
@@ -146,6 +170,11 @@ async fn turn(beginning: Beginning) {
             if let Poll::Ready(order) = orders.poll_recv(context) {
                 return Poll::Ready(Happening::Order(order));
             }
+            if let Some(told) = &mut reports
+                && let Poll::Ready(report) = told.poll_recv(context)
+            {
+                return Poll::Ready(Happening::Stored(report));
+            }
             let (before, after) = readers.split_at(first.min(readers.len()));
             for reader in after.iter().chain(before) {
                 if reader.socket.poll_recv_ready(context).is_ready() {
@@ -161,13 +190,20 @@ async fn turn(beginning: Beginning) {
 
         let mut more = More::No;
         match happening {
-            Happening::Order(Some(Order::Stop) | None) => return,
+            Happening::Order(Some(Order::Stop) | None) => {
+                core.close();
+                return;
+            }
             Happening::Order(Some(Order::Command { command, answer })) => core.on_command(command, answer),
             Happening::Order(Some(Order::Adopt(adoption))) => on_adoption(&mut core, &mut readers, *adoption),
             Happening::Order(Some(Order::TrunkAddresses { trunk, addresses })) => {
                 core.feed(Input::TrunkAddresses { trunk, addresses });
             }
             Happening::Readable(reader) => more = core.on_readable(reader, &mut buffer),
+            Happening::Stored(Some(StoreReport::Durable { up_to })) => drop(core.feed(Input::Durable { up_to })),
+            // The store's thread has told the admin.
+            Happening::Stored(Some(StoreReport::Failing { .. } | StoreReport::Recovered)) => {}
+            Happening::Stored(None) => reports = None,
             Happening::Due => {}
         }
         core.on_time();
@@ -183,6 +219,7 @@ async fn turn(beginning: Beginning) {
 enum Happening<'a> {
     Order(Option<Order>),
     Readable(&'a Reader),
+    Stored(Option<StoreReport>),
     Due,
 }
 
@@ -252,6 +289,7 @@ struct Core {
     counters: Arc<Counters>,
     tap: Tap,
     undeliverable: VecDeque<Bytes>,
+    keeper: Option<Keeper>,
     resting_until: Instant,
     heartbeat: Option<Heartbeat>,
     next_beat: Option<Instant>,
@@ -309,13 +347,20 @@ impl Core {
         self.counters.steps.observe(self.clock.mono().since(now.mono));
     }
 
-    /// Does everything the engine wants done.
+    /// Does everything the engine wants done. What is to be kept comes before what follows from it, and is in the journal
+    /// before that leaves.
     fn drain(&mut self) {
         while let Some(Some(output)) = self.guarded("an output", Engine::poll_output) {
             match output {
-                Output::Datagram { flow, bytes } => self.send(flow, bytes),
-                // Nothing is kept yet.
-                Output::Change { .. } => {}
+                Output::Datagram { flow, bytes } => {
+                    self.flush();
+                    self.send(flow, bytes);
+                }
+                Output::Change { number, change } => {
+                    if let Some(keeper) = &mut self.keeper {
+                        keeper.put(number, change);
+                    }
+                }
                 Output::Event(event) => {
                     self.tap.happened(&event);
                     log(&event);
@@ -328,6 +373,7 @@ impl Core {
                     }
                 }
                 Output::Reply { id, reply } => {
+                    self.flush();
                     if let Some(answer) = self.waiting.remove(&id) {
                         // The client may have gone.
                         let _ = answer.send(reply);
@@ -335,7 +381,23 @@ impl Core {
                 }
             }
         }
+        self.flush();
         self.tap.step_over();
+    }
+
+    fn flush(&mut self) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.flush();
+        }
+    }
+
+    /// The end: what the disk has not yet is written now.
+    fn close(&mut self) {
+        if let Some(keeper) = self.keeper.take()
+            && let Err(error) = keeper.close(LAST_WRITES)
+        {
+            tracing::warn!("{error}");
+        }
     }
 
     fn send(&mut self, flow: Flow, bytes: Bytes) {

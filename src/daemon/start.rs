@@ -12,17 +12,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::{Clock, wall};
 use super::counters::Counters;
-use super::engine_loop::{self, Beginning, Heartbeat, Order};
+use super::engine_loop::{self, Beginning, Heartbeat, Kept, Order};
 use super::hep::Capture;
 use super::listeners::{ListenError, Listeners};
 use super::metrics::Meters;
 use super::notify_systemd::{self, Announce};
 use super::reload::ReloadOutcome;
+use super::store::{Keeper, StoreStatus};
 use super::supervisor::{self, Ask, Charge};
 use crate::config::{self, Config, Problems};
 use crate::control::http::{self, HttpError};
 use crate::control::{self, SocketError};
 use crate::engine::{Command, Reply};
+use crate::state::StoreError;
 
 /// How many orders may wait for the engine's thread. Clients wait for room: each has one at a time.
 const ORDERS: usize = 256;
@@ -68,6 +70,8 @@ pub enum StartError {
     Control(SocketError),
     /// The address of the HTTP interface cannot be had.
     Http(HttpError),
+    /// What was saved cannot be read, or nothing can be saved.
+    Store(StoreError),
     /// The system gave no thread or no randomness, or the engine met a defect; in words.
     System(String),
 }
@@ -79,6 +83,7 @@ impl fmt::Display for StartError {
             StartError::Listen(error) => error.fmt(f),
             StartError::Control(error) => error.fmt(f),
             StartError::Http(error) => error.fmt(f),
+            StartError::Store(error) => error.fmt(f),
             StartError::System(error) => f.write_str(error),
         }
     }
@@ -156,6 +161,9 @@ impl Daemon {
         let (mut http, http_beginning) = http::Http::new(Arc::clone(&config), presence);
         let http_change = http.change_to(&config.control).map_err(StartError::Http)?;
 
+        // After the sockets: whoever has those is the one daemon that may write to the store.
+        let kept = open_store(&config)?;
+        let store = kept.as_ref().map(|kept| kept.keeper.watch());
         let clock = Clock::start();
         let counters = Arc::new(Counters::default());
         let tallies = counters.tallying.open();
@@ -175,6 +183,7 @@ impl Daemon {
             config: Arc::clone(&config),
             listeners: change.listeners.clone(),
             sockets: change.added.clone(),
+            kept,
             orders,
             counters: Arc::clone(&counters),
             tap,
@@ -212,6 +221,7 @@ impl Daemon {
             announce,
             counters,
             capture,
+            store,
             started_at: wall(),
         };
         let supervisor = match spawn("supervisor", move || supervisor::run(charge)) {
@@ -224,6 +234,24 @@ impl Daemon {
         };
         Ok(Handle { client, addresses, http_address, threads: vec![supervisor, http_thread, engine] })
     }
+}
+
+/// What was saved, and who keeps what changes.
+fn open_store(config: &Config) -> Result<Option<Kept>, StartError> {
+    let Some(directory) = &config.state.directory else {
+        tracing::warn!("there is no [state] directory: registrations, calls and the call log do not survive a restart");
+        return Ok(None);
+    };
+    let beside = || config.control.socket.parent().map_or_else(PathBuf::new, PathBuf::from);
+    let journal = config.state.journal.clone().unwrap_or_else(beside);
+    let (tell, reports) = mpsc::unbounded_channel();
+    let tell = Box::new(move |report| {
+        // A loop that has ended needs no reports.
+        let _ = tell.send(report);
+    });
+    let (keeper, saved) =
+        Keeper::open(directory, &journal, Some(config.state.keep_calls), tell).map_err(StartError::Store)?;
+    Ok(Some(Kept { saved, keeper, reports }))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
@@ -263,6 +291,8 @@ pub struct Report {
     pub last_reload: Option<ReloadOutcome>,
     /// What the daemon counted: datagrams, losses, defects.
     pub counters: std::collections::BTreeMap<String, u64>,
+    /// How the store is.
+    pub store: StoreStatus,
 }
 
 /// Speaks to a running daemon from asynchronous code. Cheap to clone.

@@ -17,6 +17,7 @@ use super::log;
 use super::notify_systemd::Announce;
 use super::reload::{ReloadOutcome, Warnings};
 use super::start::{Client, Report, Watching};
+use super::store::StoreWatch;
 use super::trunks::{Found, Known, Lookups};
 use super::watch::Watch;
 use crate::config::{self, Config, Problems, counted};
@@ -56,6 +57,7 @@ pub(super) struct Charge {
     pub(super) announce: Announce,
     pub(super) counters: Arc<Counters>,
     pub(super) capture: Capture,
+    pub(super) store: Option<StoreWatch>,
     pub(super) started_at: WallTime,
 }
 
@@ -86,6 +88,7 @@ async fn supervise(charge: Charge) {
         announce,
         counters,
         capture,
+        store,
         started_at,
     } = charge;
     let changed = Arc::new(Notify::new());
@@ -121,6 +124,7 @@ async fn supervise(charge: Charge) {
         announce,
         counters,
         capture,
+        store,
         started_at,
         watch,
         lookups,
@@ -175,6 +179,7 @@ struct Supervisor {
     announce: Announce,
     counters: Arc<Counters>,
     capture: Capture,
+    store: Option<StoreWatch>,
     started_at: WallTime,
     watch: Option<Watch>,
     lookups: Lookups,
@@ -254,6 +259,9 @@ impl Supervisor {
         self.capture.follow(config.hep.as_ref());
         log::follow(&config.log);
         let changes = changes(&self.config, &config);
+        if let Some(store) = &self.store {
+            store.keep_calls(Some(config.state.keep_calls));
+        }
         self.lookups.follow(&config.plan);
         self.config = config;
         // No call goes to where the old proxy was while the new one is looked for.
@@ -309,6 +317,7 @@ impl Supervisor {
             listening: self.listeners.addresses().iter().map(|address| format!("udp:{address}")).collect(),
             last_reload: self.last_reload.clone(),
             counters: self.counters.read(),
+            store: self.store.as_ref().map(StoreWatch::status).unwrap_or_default(),
         }
     }
 }
@@ -320,6 +329,9 @@ fn changes(old: &Config, new: &Config) -> String {
     }
     if old.control.socket != new.control.socket {
         changes.push_str("; the control socket moves at the next start");
+    }
+    if (&old.state.directory, &old.state.journal) != (&new.state.directory, &new.state.journal) {
+        changes.push_str("; the directories of [state] take effect at the next start");
     }
     changes
 }

@@ -52,6 +52,9 @@ impl Engine {
             }
             let flows: Vec<Flow> = bindings.iter().map(|binding| engine.flow_of(binding.flow)).collect();
             engine.live.location.restore(now, user, bindings.iter().zip(flows));
+            if engine.live.location.bindings_of(now.mono, user).count() < bindings.len() {
+                engine.note_bindings(now, user);
+            }
         }
         engine.rearm_bindings();
         let persons = engine.restore_claims(now, &saved);
@@ -94,13 +97,20 @@ impl Engine {
         persons
     }
 
-    /// A claim whose call is gone would never be let go.
+    /// A claim that no call knows of would never be let go: the daemon was killed between the two changes, and so before
+    /// anything was sent because of the claim, or after all had ended.
     fn drop_ownerless_claims(&mut self) {
+        let is_owned = |claim: &Claim| {
+            let Some(call) = self.calls.get(&claim.call) else { return false };
+            let calls = call.from_user.as_ref().is_some_and(|user| user.id == claim.user);
+            let mut offers = call.offers.iter().filter(|offer| !offer.settled);
+            calls || offers.any(|offer| call.hunt.offered_to(offer.id).0 == Some(&claim.user))
+        };
         let ownerless: Vec<(PersonId, CallRef)> = self
             .claims
             .all()
             .into_iter()
-            .filter(|(_, claim)| !matches!(claim.hold, Hold::WrapUp { .. }) && !self.calls.contains_key(&claim.call))
+            .filter(|(_, claim)| !matches!(claim.hold, Hold::WrapUp { .. }) && !is_owned(claim))
             .map(|(person, claim)| (person.clone(), claim.call))
             .collect();
         for (person, call) in ownerless {

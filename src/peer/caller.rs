@@ -237,11 +237,20 @@ impl Agent {
         }
     }
 
-    /// A re-INVITE that puts the call on hold, in its first dialog.
+    /// A re-INVITE that puts the call on hold, in the first of its dialogs that is not being ended.
     pub(super) fn reinvite(&mut self, now: Instant, key: CallKey) {
         let (proxy, address, contact) = (self.identity.proxy, self.identity.address, self.own_contact());
+        let ending: Vec<String> = self
+            .clients
+            .values()
+            .filter_map(|transaction| match &transaction.purpose {
+                Purpose::Bye { call, remote_tag, .. } if *call == key => Some(remote_tag.clone()),
+                _ => None,
+            })
+            .collect();
         let Some(call) = self.calls.get_mut(&key) else { return };
-        let Some(dialog) = call.dialogs.first_mut() else { return };
+        let CallState::Talking { .. } = call.state else { return };
+        let Some(dialog) = call.dialogs.iter_mut().find(|dialog| !ending.contains(&dialog.remote_tag)) else { return };
         let mut draft = dialog.request(Method::Invite, proxy);
         draft.fields = vec![contact, rsip::headers::Allow::from(ALLOW).into()];
         draft.body = text::session_description(address, draft.sequence + 1, "sendonly");

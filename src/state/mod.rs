@@ -8,15 +8,47 @@
 //! - the store: changes are written to the disk in groups, on a thread of its own. Whoever needs a change to be
 //!   durable (a REGISTER's 200) waits for that; nothing else does.
 //!
-//! `change` and `saved` are values; another store (on a shared database) has to understand no more than these.
+//! `change` and `saved` are values; another store (on a shared database) has to understand no more than these, and to be a
+//! [`Store`].
+//!
+//! | file | owns |
+//! |---|---|
+//! | `change`, `record`, `saved` | the values |
+//! | `encoding`, `frame`, `journal` | the journal: its bytes, its two files |
+//! | `store`, `embedded` | what a store does; the one on SQLite |
+//! | `opening` | a start: store, journal, all that was saved |
+//! | `fault` | what can be wrong with a file, and what to do |
 
 mod change;
+mod embedded;
+mod encoding;
+mod fault;
+mod frame;
+mod journal;
+mod opening;
 mod record;
+#[cfg(test)]
+pub(crate) mod samples;
 mod saved;
+mod store;
 
 pub use change::{
     Change, Number, SavedBinding, SavedBranch, SavedCall, SavedClaim, SavedDialog, SavedFlow, SavedHold, SavedOffer,
     SavedPeer, SavedSide,
 };
+pub use embedded::{Embedded, FILE};
+pub use fault::StoreError;
+pub use frame::Identity;
+pub use journal::{Journal, JournalReader, LIMIT, Unwritten};
+pub use opening::{Found, Opened, open};
 pub use record::{CallRecord, EndedBy};
 pub use saved::Saved;
+pub use store::Store;
+
+/// A change's frame, appended to those of a journal: what [`Journal::append`] takes.
+///
+/// # Errors
+/// In words; a defect.
+pub fn frame_change(frames: &mut Vec<u8>, identity: &Identity, number: Number, change: &Change) -> Result<(), String> {
+    frame::append(frames, identity, number, change)
+}

@@ -19,6 +19,7 @@ mod races;
 mod raw;
 mod registrations;
 mod reloads;
+mod restarts;
 mod script;
 mod shelf;
 mod strangers;

@@ -94,6 +94,8 @@ pub struct World {
     config: Arc<Config>,
     /// The engine dies after that many outputs more.
     dies_after: Option<usize>,
+    /// How often it has died.
+    pub kills: usize,
     /// No engine runs until then.
     down_until: Option<Instant>,
 }
@@ -164,6 +166,7 @@ impl World {
             written: None,
             disk: Disk::Well,
             dies_after: None,
+            kills: 0,
             down_until: None,
             heard: BTreeMap::new(),
             now,
@@ -421,7 +424,9 @@ impl World {
     pub fn adopt_with(&mut self, config: Config, listeners: Vec<Listener>) {
         self.listeners = listeners.clone();
         self.config = Arc::new(config);
-        self.engine.handle_input(self.now, Input::Adopt { config: Arc::clone(&self.config), listeners });
+        if self.down_until.is_none() {
+            self.engine.handle_input(self.now, Input::Adopt { config: Arc::clone(&self.config), listeners });
+        }
         self.flush();
     }
 
@@ -429,6 +434,7 @@ impl World {
     /// after that time with what is on the shelf.
     pub fn kill(&mut self, down: Duration) {
         self.dies_after = None;
+        self.kills += 1;
         self.written = None;
         self.down_until = Some(self.now.mono + down);
     }
@@ -436,6 +442,16 @@ impl World {
     /// Likewise, after that many outputs more.
     pub fn kill_after(&mut self, outputs: usize) {
         self.dies_after = Some(outputs);
+    }
+
+    /// It does not, if it still lives.
+    pub fn spare(&mut self) {
+        self.dies_after = None;
+    }
+
+    /// Other sockets at the next start.
+    pub fn listen(&mut self, listeners: Vec<Listener>) {
+        self.listeners = listeners;
     }
 
     /// Likewise at once, with that configuration at the next start.
@@ -628,9 +644,16 @@ impl World {
     pub fn command(&mut self, command: Command) -> Reply {
         self.commands += 1;
         let id = CommandId(self.commands);
+        if self.down_until.is_some() {
+            return Reply::Refused("no daemon runs".into());
+        }
         self.engine.handle_input(self.now, Input::Command { id, command });
         self.flush();
-        self.replies.remove(&id.0).expect("every command is answered")
+        let reply = self.replies.remove(&id.0);
+        if self.down_until.is_some() {
+            return reply.unwrap_or_else(|| Reply::Refused("the daemon died".into()));
+        }
+        reply.expect("every command is answered")
     }
 
     /// A new version of the configuration.

@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::MakeWriter;
 const LINES: usize = 8192;
 
 /// How long the first line waits for others. Nobody reads faster.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Writes what is left when it is dropped.
 #[derive(Debug)]

@@ -61,7 +61,7 @@ class Company:
 class Directory:
     """One configuration directory for one daemon."""
 
-    def __init__(self, path, port, companies, trunk_source=TRUNK_ADDRESS, address="127.0.0.1", only_md5=False):
+    def __init__(self, path, port, companies, trunk_source=TRUNK_ADDRESS, address="127.0.0.1", only_md5=False, more=""):
         self.path = Path(path)
         self.address = address
         self.port = port
@@ -86,6 +86,7 @@ class Directory:
             'country-code = "91"\n'
             'national-prefix = "0"\n'
             'international-prefix = "00"\n'
+            f"{more}"
         )
         for company in companies:
             self.write(company.identity, company.text())

@@ -12,6 +12,8 @@ NEEDED = {
     "baresip": "baresip-core",
     "ip": "iproute2",
     "nft": "nftables",
+    "sngrep": "sngrep",
+    "tshark": "tshark",
 }
 
 

@@ -6,6 +6,7 @@ A scenario takes a `Stage` and raises `Failure` when something is not as it must
 import random
 import re
 import select
+import signal
 import socket
 import threading
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from .baresip import Baresip
 from .configuration import TRUNK_ADDRESS, Company, Directory, password
 from .namespaces import OUTSIDE, PHONE, ROUTER_OUTSIDE, TRUNK, Nat
-from .processes import Failure, Processes, eventually
+from .processes import Failure, Processes, eventually, run
 from .registering import register_all
 from .sipp import Sipp
 from .switchboard import Switchboard, strings
@@ -26,6 +27,7 @@ DAEMON_PORT = 25060
 TRUNK_PORT = 25080
 PHONE_PORT = 25100
 CONTROL_PORT = 25200
+CAPTURE_PORT = 25300
 
 LOAD_CALLS = 10_000
 LOAD_RATE = 200
@@ -319,10 +321,65 @@ def burst(stage):
     daemon.stop()
 
 
-SCENARIOS = {function.__name__: function for function in (conversation, fork, load, reload, nat, hostile, terminate, burst)}
+def capture(stage):
+    """A registration and a call are captured for Homer: sngrep takes the HEP packets, and tshark reads in them what was on the wire."""
+    company = Company("acme", "+918040000001", ["221"])
+    settings = stage.directory / "sngrep.conf"
+    settings.write_text("set eep.listen.version 3\nset eep.listen.pass what-homer-wants\n")
+    dump = stage.directory / "captured.pcap"
+    sngrep = stage.processes.start(
+        "sngrep", ["sngrep", "-N", "-q", "-f", settings, "-L", f"udp:127.0.0.1:{CAPTURE_PORT}", "-O", dump]
+    )
+    eventually("sngrep listens", 5, lambda: f":{CAPTURE_PORT:04X} " in Path("/proc/net/udp").read_text())
+    hep = f'[hep]\ncollector = "127.0.0.1:{CAPTURE_PORT}"\ncapture-id = 2002\npassword = "what-homer-wants"\n'
+    daemon = stage.daemon([company], more=hep)
+    phone, trunk, proxy = ("127.0.0.1", PHONE_PORT), (TRUNK_ADDRESS, TRUNK_PORT), ("127.0.0.1", DAEMON_PORT)
+    register_all([("221", company.domain, password("221", company.domain))], phone, proxy)
+    answering = stage.sipp("phone", "phone-answers", phone, hold=300)
+    row = (company.number, CALLER, 4000)
+    stage.sipp("trunk", "trunk-calls", trunk, remote=proxy, rows=[row], hold=300).expect_done()
+    answering.expect_done()
+    daemon.expect_no_calls()
+    counters = daemon.counters()
+    daemon.expect_counters("capture-sent")
+    daemon.stop()
+    sngrep.process.send_signal(signal.SIGINT)
+    sngrep.wait(5)
+
+    ends = {(phone, proxy): "from the phone", (proxy, phone): "to the phone", (trunk, proxy): "from the trunk", (proxy, trunk): "to the trunk"}
+    read = [(ends.get((source, to), f"{source} → {to}"), line) for source, to, line in read_by_tshark(dump)]
+    sent, on_the_wire = counters["capture-sent"], counters["datagrams-in"] + counters["datagrams-out"]
+    if not len(read) == sent == on_the_wire:
+        raise Failure(f"{on_the_wire} datagrams, {sent} sent to the collector, {len(read)} read there: {read}")
+    wanted = [
+        ("from the phone", "REGISTER"), ("from the trunk", "INVITE"), ("to the trunk", "SIP/2.0 100"), ("to the phone", "INVITE"),
+        ("from the phone", "SIP/2.0 180"), ("to the trunk", "SIP/2.0 180"), ("from the phone", "SIP/2.0 200"), ("to the trunk", "SIP/2.0 200"),
+        ("from the trunk", "ACK"), ("to the phone", "ACK"), ("from the trunk", "BYE"), ("to the phone", "BYE"),
+    ]  # fmt: skip
+    left = iter(read)
+    missing = [step for step in wanted if not any(end == step[0] and line.startswith(step[1]) for end, line in left)]
+    if missing:
+        raise Failure(f"not in the capture, or not in this order: {missing}; it has {read}")
+    print(f"    {len(read)} messages, read by sngrep and tshark")
+
+
+SCENARIOS = {
+    function.__name__: function for function in (conversation, fork, load, reload, nat, hostile, terminate, burst, capture)
+}
 
 
 # Helpers of the stories above.
+
+
+def read_by_tshark(dump):
+    """The SIP messages of a dump, in order: (source, destination, first line)."""
+    fields = ["ip.src", "udp.srcport", "ip.dst", "udp.dstport", "sip.Request-Line", "sip.Status-Line"]
+    arguments = ["tshark", "-r", dump, "-d", f"udp.port=={DAEMON_PORT},sip", "-T", "fields"]
+    status, output, errors = run([*arguments, *(word for field in fields for word in ("-e", field))])
+    if status != 0:
+        raise Failure(f"tshark cannot read {dump}: {errors}")
+    rows = (line.split("\t") for line in output.splitlines())
+    return [((a, int(p)), (b, int(q)), request or response) for a, p, b, q, request, response in rows]
 
 
 class Listener:
