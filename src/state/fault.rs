@@ -42,6 +42,11 @@ pub enum StoreError {
         /// The latest one this program knows.
         known: u32,
     },
+    /// An earlier version of switchboard wrote it (only for readers: a daemon migrates it).
+    Older {
+        /// The file.
+        path: PathBuf,
+    },
     /// It was ours and is damaged.
     Damaged {
         /// The file.
@@ -106,6 +111,7 @@ impl StoreError {
             StoreError::Unreadable { .. } => "unreadable",
             StoreError::Foreign { .. } => "foreign",
             StoreError::Newer { .. } => "newer",
+            StoreError::Older { .. } => "older",
             StoreError::Damaged { .. } => "damaged",
             StoreError::InUse { .. } => "in-use",
             StoreError::JournalOfAnother { .. } => "journal-of-another",
@@ -141,6 +147,11 @@ impl fmt::Display for StoreError {
                 f,
                 "{} was written by a later version of switchboard (its format is {version}, this one knows {known}); it was left \
                  as it is. Run that version, or restore a copy made before the update",
+                path.display()
+            ),
+            StoreError::Older { path } => write!(
+                f,
+                "{} was written by an earlier version of switchboard: start the daemon once, which brings it up to date",
                 path.display()
             ),
             StoreError::Damaged { path, why } => write!(

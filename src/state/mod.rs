@@ -16,6 +16,7 @@
 //! | `change`, `record`, `saved` | the values |
 //! | `encoding`, `frame`, `journal` | the journal: its bytes, its two files |
 //! | `store`, `embedded` | what a store does; the one on SQLite |
+//! | `log` | the call log: its tables, searches and reports |
 //! | `opening` | a start: store, journal, all that was saved |
 //! | `fault` | what can be wrong with a file, and what to do |
 
@@ -25,6 +26,7 @@ mod encoding;
 mod fault;
 mod frame;
 mod journal;
+mod log;
 mod opening;
 mod record;
 #[cfg(test)]
@@ -40,6 +42,10 @@ pub use embedded::{Embedded, FILE};
 pub use fault::StoreError;
 pub use frame::Identity;
 pub use journal::{Journal, JournalReader, LIMIT, Unwritten};
+pub use log::{
+    AgentSums, CallLog, CallRow, Companies, Cursor, DepartmentSums, Filter, HourSums, MissedSums, Page, PeriodSums,
+    Report, ReportQuestion, SERVICE_LEVEL, SkipSums, Spread, Totals, Which, cause, discreet, outcome,
+};
 pub use opening::{Found, Opened, open};
 pub use record::{CallRecord, EndedBy};
 pub use saved::Saved;

@@ -106,7 +106,7 @@ impl Writer {
                 }
                 Some(Waiting::Journal { from, to, since }) => {
                     drop(state);
-                    return self.from_journal(from, to, since);
+                    return self.read_journal(from, to, since);
                 }
                 None => break,
             }
@@ -114,7 +114,7 @@ impl Writer {
         group
     }
 
-    fn from_journal(&self, from: Number, to: Number, since: Instant) -> Vec<(Number, Change)> {
+    fn read_journal(&self, from: Number, to: Number, since: Instant) -> Vec<(Number, Change)> {
         let reader = self.shared.lock().reader.clone();
         let read = match reader {
             Some(reader) => reader.changes(from, to, GROUP),

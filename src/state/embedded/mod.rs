@@ -18,12 +18,14 @@ use rusqlite::Connection;
 use super::change::{Change, Number};
 use super::fault::StoreError;
 use super::frame::Identity;
+use super::log;
 use super::saved::Saved;
 use super::store::Store;
 use crate::time::WallTime;
 
 pub use place::FILE;
 pub(super) use place::{Writing, open_file};
+pub(super) use schema::VERSION;
 
 /// An open store. It is this process's alone; the call log in it may be read by others.
 #[derive(Debug)]
@@ -96,6 +98,6 @@ impl Store for Embedded {
     }
 
     fn prune(&mut self, before: WallTime, most: u32) -> Result<u32, StoreError> {
-        write::prune(&mut self.connection, before, most).map_err(|error| StoreError::of_sqlite(&self.path, &error))
+        log::prune(&mut self.connection, before, most).map_err(|error| StoreError::of_sqlite(&self.path, &error))
     }
 }

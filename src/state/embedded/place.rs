@@ -25,7 +25,6 @@ const BUSY: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::state) enum Writing {
     Yes,
-    #[allow(dead_code)] // the call log's
     No,
 }
 

@@ -3,19 +3,27 @@
 use std::fs::File;
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::place::{self, log_of};
 use crate::state::fault::StoreError;
+use crate::state::log;
 
 /// SQLite's `application_id`: `SWBD`.
 pub(super) const APPLICATION: u32 = u32::from_be_bytes(*b"SWBD");
 
 /// The version of the tables that this program writes: how many steps there are.
-pub(super) const VERSION: u32 = 1;
+pub(in crate::state) const VERSION: u32 = 2;
 
 /// What each version adds to the one before: `user_version` counts them.
-const STEPS: [&str; 1] = [STATE];
+const STEPS: [Step; 2] = [Step { tables: STATE, fill: |_| Ok(()) }, Step { tables: log::LOG, fill: log::add_all }];
+
+/// From one version to the next.
+struct Step {
+    tables: &'static str,
+    /// What goes into them of what there is.
+    fill: fn(&Transaction<'_>) -> rusqlite::Result<()>,
+}
 
 /// Tables that are small and that everything hangs on: checked at every start.
 pub(super) const SMALL: [&str; 8] =
@@ -87,7 +95,7 @@ fn fill(path: &Path) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     for step in STEPS {
-        transaction.execute_batch(step)?;
+        transaction.execute_batch(step.tables)?;
     }
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.execute("INSERT INTO store VALUES (1, ?1, 0, 0)", [identity])?;
@@ -132,8 +140,23 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(usize::MAX)) {
-        transaction.execute_batch(step).map_err(failed)?;
+        transaction.execute_batch(step.tables).map_err(failed)?;
+        (step.fill)(&transaction).map_err(failed)?;
     }
     transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
     transaction.commit().map_err(failed)
+}
+
+/// The store of a version, for tests of what becomes of it.
+#[cfg(test)]
+pub(super) fn of_version(path: &Path, version: u32) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    connection.pragma_update(None, "application_id", APPLICATION).unwrap();
+    for step in STEPS.iter().take(usize::try_from(version).unwrap()) {
+        connection.execute_batch(step.tables).unwrap();
+    }
+    connection.pragma_update(None, "user_version", version).unwrap();
+    connection.execute("INSERT INTO store VALUES (1, ?1, 4, 9)", [[7_u8; 16]]).unwrap();
+    connection
 }

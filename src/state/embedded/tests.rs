@@ -170,10 +170,11 @@ fn what_is_not_ours_is_named_and_left_as_it_is() {
         bytes[at] = byte;
         bytes
     };
-    // A page in the middle of the bindings, overwritten.
+    // A page of bindings, overwritten.
     let mut torn = sound.clone();
-    let middle = sound.len() / 8192 / 2 * 8192;
-    torn[middle..middle + 8192].fill(0xa5);
+    let binding = sound.windows(8).rposition(|bytes| bytes == b"sip:221@").unwrap();
+    let page = binding / 8192 * 8192;
+    torn[page..page + 8192].fill(0xa5);
     let foreign = {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.db");
@@ -263,4 +264,27 @@ fn opening_fifty_thousand_bindings_takes_well_under_a_second() {
     let opened = open(directory.path(), memory.path()).unwrap();
     eprintln!("opened, checked and loaded in {:?}", begun.elapsed());
     assert_eq!((opened.saved.bindings.len(), opened.saved.calls.len()), (50_000, 2000));
+}
+
+#[test]
+fn a_store_of_version_one_becomes_one_of_today_with_its_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE);
+    let record = samples::record(7, 0, AnswerCause::NoAnswer);
+    {
+        let old = schema::of_version(&path, 1);
+        let value = encoding::encode(&vec![samples::binding(5060)]).unwrap();
+        old.execute("INSERT INTO bindings VALUES ('acme', '221', ?1)", [value]).unwrap();
+        old.execute("INSERT INTO records VALUES (7, ?1)", [encoding::encode(&record).unwrap()]).unwrap();
+    }
+    let log = crate::state::CallLog::open(directory.path());
+    assert_eq!(log.unwrap_err().name(), "older", "nobody who only reads changes it");
+    let mut store = Embedded::open(directory.path()).unwrap();
+    let saved = store.begin().unwrap();
+    assert_eq!((saved.start, saved.last, saved.bindings.len()), (5, Number(9), 1));
+    drop(store);
+    let log = crate::state::CallLog::open(directory.path()).unwrap();
+    assert_eq!(log.find(record.call).unwrap(), Some(record));
+    let page = log.query(&crate::state::Filter { which: crate::state::Which::Missed, ..Default::default() }).unwrap();
+    assert_eq!(page.calls.len(), 1);
 }

@@ -6,9 +6,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, Tran
 use serde::Serialize;
 
 use crate::state::change::{Change, Number};
-use crate::state::encoding;
 use crate::state::record::CallRecord;
-use crate::time::WallTime;
+use crate::state::{encoding, log};
 
 /// The most callers one department remembers, as in `routing`'s memory; those heard of longest ago go first.
 const CALLERS: u32 = 10_000;
@@ -110,7 +109,7 @@ fn apply(
             }
         }
         Change::Over(record) => {
-            log(transaction, record, number)?;
+            keep_record(transaction, record, number)?;
             run("DELETE FROM running WHERE call = ?1")?.execute([record.call.0.cast_signed()])?;
         }
     }
@@ -149,16 +148,14 @@ fn forget_callers(
 }
 
 /// A call's record, once: a second one of the same call changes nothing.
-fn log(transaction: &Transaction<'_>, record: &CallRecord, number: Number) -> rusqlite::Result<()> {
+fn keep_record(transaction: &Transaction<'_>, record: &CallRecord, number: Number) -> rusqlite::Result<()> {
     let Some(value) = value(record, number) else { return Ok(()) };
-    (transaction.prepare_cached("INSERT OR IGNORE INTO records VALUES (?1, ?2)")?)
+    let first = (transaction.prepare_cached("INSERT OR IGNORE INTO records VALUES (?1, ?2)")?)
         .execute(params![record.call.0.cast_signed(), value])?;
+    if first > 0 {
+        log::add(transaction, record)?;
+    }
     Ok(())
-}
-
-/// Takes the oldest records out.
-pub(super) fn prune(_connection: &mut Connection, _before: WallTime, _most: u32) -> rusqlite::Result<u32> {
-    Ok(0)
 }
 
 /// A value's bytes. One that has none is a defect of ours: that change is lost, not those after it.
