@@ -266,7 +266,9 @@ fn what_makes_no_sense_is_answered_as_a_problem() {
     for (method, path, kind, body, status) in [
         ("GET", "/v1/calls?compny=acme", None, None, 400),
         ("GET", "/v1/calls?company=acme&company=acme", None, None, 400),
-        ("GET", "/v1/agents?department=sales", None, None, 400),
+        ("GET", "/v1/log?limit=0", None, None, 400),
+        ("GET", "/v1/log?since=yesterday", None, None, 400),
+        ("GET", "/v1/log?after=here", None, None, 400),
         ("GET", "/v1/agents?company=acme&department=none", None, None, 404),
         ("GET", "/v1/agents/acme/%FF", None, None, 400),
         ("GET", "/v1/nothing", None, None, 404),

@@ -158,12 +158,13 @@ impl Daemon {
             ControlSocket::Open => http::Presence::AsConfigured,
             ControlSocket::Absent => http::Presence::Never,
         };
-        let (mut http, http_beginning) = http::Http::new(Arc::clone(&config), presence);
+        let (mut http, mut http_beginning) = http::Http::new(Arc::clone(&config), presence);
         let http_change = http.change_to(&config.control).map_err(StartError::Http)?;
 
         // After the sockets: whoever has those is the one daemon that may write to the store.
         let kept = open_store(&config)?;
         let store = kept.as_ref().map(|kept| kept.keeper.watch());
+        http_beginning.store = store.clone();
         let clock = Clock::start();
         let counters = Arc::new(Counters::default());
         let tallies = counters.tallying.open();

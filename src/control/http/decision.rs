@@ -16,7 +16,7 @@ pub(super) struct Decision {
     /// The called number, or what was called as it was written.
     number: String,
     /// The company that has it; null where nobody does.
-    pub(super) company: Option<String>,
+    company: Option<String>,
     /// The caller: a number, a name, or `anonymous`.
     caller: String,
     /// When the call arrived, on the company's clock.
@@ -113,7 +113,7 @@ pub(super) struct Answer {
     /// The Q.850 cause.
     q850: Option<u8>,
     /// Which row of R-8.
-    pub(super) cause: String,
+    cause: String,
     /// In words.
     text: String,
 }
@@ -135,7 +135,7 @@ impl Decision {
         };
         for step in &mut decision.steps {
             if let Some(user) = visitor.own() {
-                step.members.retain(|member| member.extension == user.extension.as_str());
+                step.members.retain(|member| company == user.company.as_str() && member.extension == user.extension.as_str());
             }
             hide(&mut step.evidence);
             for member in &mut step.members {
@@ -147,13 +147,15 @@ impl Decision {
         if let Some(answer) = &mut decision.answer {
             answer.text = told(visitor, &company, &answer.text);
         }
+        // A user of another company who called: the caller is told, whose it is is not.
+        let from_another = |user: &Value| {
+            user.as_str().and_then(|user| user.rsplit_once('@')).is_some_and(|(_, of)| !visitor.knows(of))
+        };
+        if decision.more.get("from-user").is_some_and(from_another) {
+            decision.more.remove("from-user");
+        }
         hide_in(visitor, &company, &mut decision.more);
         Ok(decision)
-    }
-
-    /// How the caller was answered.
-    pub(super) fn cause(&self) -> Option<&str> {
-        self.answer.as_ref().map(|answer| answer.cause.as_str())
     }
 }
 

@@ -196,7 +196,7 @@ impl Agent {
 pub(super) struct WhichAgents {
     /// A company's id; absent: every company the token may see.
     company: Option<String>,
-    /// Members of that department; with `company`.
+    /// Members of departments of that name.
     department: Option<String>,
 }
 
@@ -212,11 +212,8 @@ pub(super) async fn agents(
     let config = api.config();
     let company = visitor.asks_for(&config.plan, which.company.as_deref())?;
     if let Some(department) = which.department.as_deref() {
-        let Some(company) = company else {
-            return Err(Problem::nonsense("`department` needs `company`: departments of two companies may have one name"));
-        };
-        let known = config.plan.companies.get(company).is_some_and(|company| company.departments.contains_key(department));
-        if !known {
+        let asked = company.and_then(|company| config.plan.companies.get(company));
+        if asked.is_some_and(|company| !company.departments.contains_key(department)) {
             return Err(Problem::unknown("department"));
         }
     }

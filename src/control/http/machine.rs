@@ -258,12 +258,48 @@ pub(super) async fn reload(State(api): State<Api>, visitor: Visitor) -> Result<J
 }
 
 /// How much is logged.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub(super) struct LogLevel {
-    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,switchboard::record=debug`.
-    #[schema(max_length = 256, example = "debug")]
+    /// A level, or a filter such as `info,switchboard::record=debug` where one was given at the start or to `switchboard log-level`.
     level: String,
+}
+
+/// How much shall be logged.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct NewLevel {
+    /// The least severe that is logged.
+    #[schema(inline)]
+    level: Severity,
+}
+
+/// How severe a line of the log is.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Severity {
+    /// What somebody must look at now.
+    Error,
+    /// And what somebody should look at.
+    Warn,
+    /// And each event of each call.
+    Info,
+    /// And numbers, names and addresses of people.
+    Debug,
+    /// And whatever else there is.
+    Trace,
+}
+
+impl Severity {
+    fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warn => "warn",
+            Severity::Info => "info",
+            Severity::Debug => "debug",
+            Severity::Trace => "trace",
+        }
+    }
 }
 
 /// How much is logged.
@@ -274,21 +310,15 @@ pub(super) async fn level(visitor: Visitor) -> Result<Json<LogLevel>, Problem> {
 }
 
 /// Log so much from now on, until the next start or until the file says something new.
-#[utoipa::path(put, path = "/v1/log-level", tag = "machine", request_body = LogLevel, responses((status = OK, body = LogLevel)))]
-pub(super) async fn change_level(visitor: Visitor, Said(said): Said<LogLevel>) -> Result<Json<LogLevel>, Problem> {
+#[utoipa::path(put, path = "/v1/log-level", tag = "machine", request_body = NewLevel, responses((status = OK, body = LogLevel)))]
+pub(super) async fn change_level(visitor: Visitor, Said(said): Said<NewLevel>) -> Result<Json<LogLevel>, Problem> {
     visitor.may_run_the_machine()?;
     if log_level().is_none() {
         return Err(no_log());
     }
-    if said.level.chars().count() > LONGEST_LEVEL {
-        return Err(Problem::nonsense(format!("a log level has at most {LONGEST_LEVEL} characters")));
-    }
-    change_log_level(&said.level).map_err(Problem::nonsense)?;
+    change_log_level(said.level.as_str()).map_err(Problem::nonsense)?;
     log_level().map(|level| Json(LogLevel { level })).ok_or_else(no_log)
 }
-
-/// The longest filter of the log that can be meant.
-const LONGEST_LEVEL: usize = 256;
 
 fn no_log() -> Problem {
     Problem::unavailable("this daemon does not write its program's log")

@@ -11,7 +11,7 @@
 //! | `access` | tokens, roles, who may see whom |
 //! | `problem`, `asked`, `moment` | refusals, what requests say, times |
 //! | `listings` | the engine's answers, kept for a moment |
-//! | `live`, `switches`, `explain`, `machine` | the routes |
+//! | `live`, `switches`, `explain`, `log`, `machine` | the routes |
 //! | `decision` | the decision record, and what is taken out of it for whom (R-10) |
 
 mod access;
@@ -20,6 +20,8 @@ mod connections;
 mod decision;
 mod explain;
 mod listings;
+#[allow(unused_qualifications)] // likewise
+mod log;
 #[allow(unused_qualifications)] // the paths that the macros of the document write
 mod live;
 mod machine;
@@ -29,15 +31,17 @@ mod routes;
 mod switches;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::config::{Config, Control};
-use crate::daemon::Client;
+use crate::daemon::{Client, StoreWatch};
 use crate::daemon::metrics::{Meters, StoreHealth, Tally};
 use connections::{CONNECTIONS, Door};
 use listings::Listings;
+use log::Readers;
 use machine::StoreState;
 
 pub use connections::HttpError;
@@ -57,6 +61,8 @@ struct Inner {
     client: Client,
     listings: Listings,
     meters: Meters,
+    store: Option<StoreWatch>,
+    readers: Arc<Readers>,
     document: String,
 }
 
@@ -83,11 +89,32 @@ impl Api {
     }
 
     fn store_state(&self) -> StoreState {
-        StoreState::Absent
+        match self.0.store.as_ref().map(StoreWatch::status) {
+            None => StoreState::Absent,
+            Some(status) if status.failing.is_some() || status.journal_failing.is_some() => StoreState::Failing,
+            Some(_) => StoreState::Writing,
+        }
     }
 
     fn store_health(&self) -> Option<StoreHealth> {
-        None
+        self.0.store.as_ref().map(|store| {
+            let status = store.status();
+            StoreHealth {
+                lag: status.lag.as_secs_f64(),
+                pending: status.pending,
+                failing: status.failing.is_some() || status.journal_failing.is_some(),
+                lost: status.lost,
+            }
+        })
+    }
+
+    /// Where the call log is.
+    fn log_directory(&self) -> Option<PathBuf> {
+        self.0.store.as_ref().and_then(|store| store.status().directory)
+    }
+
+    fn readers(&self) -> Arc<Readers> {
+        Arc::clone(&self.0.readers)
     }
 }
 
@@ -131,6 +158,8 @@ pub(crate) struct Change {
 pub(crate) struct Beginning {
     config: watch::Receiver<Arc<Config>>,
     moves: mpsc::UnboundedReceiver<Move>,
+    /// The store and its call log, where there is one.
+    pub(crate) store: Option<StoreWatch>,
 }
 
 impl Http {
@@ -138,7 +167,7 @@ impl Http {
     pub(crate) fn new(config: Arc<Config>, presence: Presence) -> (Http, Beginning) {
         let (sender, receiver) = watch::channel(config);
         let (moves, moved) = mpsc::unbounded_channel();
-        (Http { asked: None, config: sender, moves, presence }, Beginning { config: receiver, moves: moved })
+        (Http { asked: None, config: sender, moves, presence }, Beginning { config: receiver, moves: moved, store: None })
     }
 
     /// Binds what is asked for and not bound yet. Changes nothing.
@@ -187,9 +216,19 @@ impl Change {
 
 /// Serves until its [`Http`] is dropped. On a thread of its own.
 pub(crate) fn run(beginning: Beginning, client: Client, meters: Meters, tallies: mpsc::Receiver<Tally>) {
+    let Beginning { config, moves, store } = beginning;
     match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build() {
         Ok(runtime) => {
-            runtime.block_on(serve(beginning, client, meters, tallies));
+            let api = Api(Arc::new(Inner {
+                config: config.clone(),
+                listings: Listings::new(client.clone()),
+                client,
+                meters: meters.clone(),
+                store,
+                readers: Arc::default(),
+                document: openapi(),
+            }));
+            runtime.block_on(serve(config, moves, api, meters, tallies));
             // What reads the store now, nobody waits for.
             runtime.shutdown_background();
         }
@@ -200,16 +239,14 @@ pub(crate) fn run(beginning: Beginning, client: Client, meters: Meters, tallies:
 /// The most threads that read the store at once.
 const BLOCKING: usize = 4;
 
-async fn serve(beginning: Beginning, client: Client, meters: Meters, tallies: mpsc::Receiver<Tally>) {
-    let Beginning { mut config, mut moves } = beginning;
+async fn serve(
+    mut config: watch::Receiver<Arc<Config>>,
+    mut moves: mpsc::UnboundedReceiver<Move>,
+    api: Api,
+    meters: Meters,
+    tallies: mpsc::Receiver<Tally>,
+) {
     tokio::spawn(meters.clone().count(tallies));
-    let api = Api(Arc::new(Inner {
-        config: config.clone(),
-        listings: Listings::new(client.clone()),
-        client,
-        meters: meters.clone(),
-        document: openapi(),
-    }));
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     // Dropping it ends the accepting; connections finish what they are at.
     let mut serving: Option<oneshot::Sender<()>> = None;

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::access::admit;
 use super::problem::Problem;
-use super::{Api, explain, live, machine, switches};
+use super::{Api, explain, live, log, machine, switches};
 
 /// The longest body, in bytes.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -39,6 +39,9 @@ fn described() -> (Router<Api>, OpenApi) {
         .routes(routes!(switches::take_calls))
         .routes(routes!(switches::paused))
         .routes(routes!(explain::explain))
+        .routes(routes!(log::log))
+        .routes(routes!(log::one_call))
+        .routes(routes!(log::report))
         .routes(routes!(machine::status))
         .routes(routes!(machine::reload))
         .routes(routes!(machine::level, machine::change_level))

@@ -26,8 +26,12 @@ const STATES: [&str; 4] = ["ringing", "waiting", "talking", "ending"];
 pub struct StoreHealth {
     /// Seconds since the oldest change happened that is not on the disk yet; zero where all are.
     pub lag: f64,
-    /// Writes that failed.
-    pub failures: u64,
+    /// Changes that are not on the disk yet.
+    pub pending: u64,
+    /// Whether the store or its journal refuses to write.
+    pub failing: bool,
+    /// Changes that could not be kept at all.
+    pub lost: u64,
 }
 
 /// Everything there is to tell, at one moment.
@@ -286,7 +290,11 @@ impl Snapshot {
         if let Some(store) = &self.store {
             let help = "Age of the oldest change that is not on the disk yet";
             page.gauge("switchboard_store_lag", help, seconds, store.lag)?;
-            page.counter("switchboard_store_failures", "Writes to the store that failed", store.failures)?;
+            let pending = "Changes that are not on the disk yet";
+            page.gauge("switchboard_store_pending", pending, None, f64::from(u32::try_from(store.pending).unwrap_or(u32::MAX)))?;
+            let failing = "1 while the store or its journal cannot be written";
+            page.gauge("switchboard_store_failing", failing, None, f64::from(u8::from(store.failing)))?;
+            page.counter("switchboard_store_lost_changes", "Changes that could not be kept at all", store.lost)?;
         }
         let version = [("version", self.report.version.as_str())];
         let mut build = page.0.encode_descriptor("switchboard_build", "The program", None, MetricType::Info)?;
@@ -332,7 +340,7 @@ mod tests {
             tallies: Tallies::default(),
             lost: 0,
             steps: steps.read(),
-            store: Some(StoreHealth { lag: 0.25, failures: 2 }),
+            store: Some(StoreHealth { lag: 0.25, pending: 3, failing: true, lost: 2 }),
         }
     }
 
@@ -357,7 +365,9 @@ mod tests {
             "switchboard_reload_success 1.0",
             "switchboard_reload_timestamp_seconds 1.5",
             "switchboard_store_lag_seconds 0.25",
-            "switchboard_store_failures_total 2",
+            "switchboard_store_pending 3.0",
+            "switchboard_store_failing 1.0",
+            "switchboard_store_lost_changes_total 2",
             "switchboard_build_info{version=\"1.2.3\"} 1",
             "# EOF",
         ] {

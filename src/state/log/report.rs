@@ -68,6 +68,7 @@ pub struct Report {
 
 /// The figures of a span.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Totals {
     /// Answered and missed.
@@ -96,6 +97,7 @@ pub struct Totals {
 
 /// Missed calls of a kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(utoipa::ToSchema)]
 #[allow(missing_docs)]
 pub struct MissedSums {
     pub cause: String,
@@ -104,6 +106,7 @@ pub struct MissedSums {
 
 /// A day or an hour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(utoipa::ToSchema)]
 pub struct PeriodSums {
     /// `2026-11-22`, or `2026-11-22 10:00`, in the report's zone.
     pub period: String,
@@ -117,6 +120,7 @@ pub struct PeriodSums {
 
 /// An hour of the day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(utoipa::ToSchema)]
 pub struct HourSums {
     /// 0 … 23, in the report's zone.
     pub hour: u32,
@@ -128,6 +132,7 @@ pub struct HourSums {
 
 /// A department.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct DepartmentSums {
     /// Whose.
@@ -146,6 +151,7 @@ pub struct DepartmentSums {
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct AgentSums {
     /// Whose.
@@ -172,6 +178,7 @@ pub struct AgentSums {
 
 /// How often a member was skipped for a reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(utoipa::ToSchema)]
 #[allow(missing_docs)]
 pub struct SkipSums {
     pub reason: String,
