@@ -134,6 +134,71 @@ fn explain_answers_as_the_command_does() {
 }
 
 #[test]
+fn a_call_is_in_the_log_of_those_it_concerns() {
+    let (house, mut stage, call) = talking();
+    hang_up(&mut stage, call);
+    let logged = house.until("acme", "/v1/log", |reply| reply.body["calls"].as_array().is_some_and(|calls| !calls.is_empty()));
+    let row = &logged.body["calls"][0];
+    assert_eq!((&row["outcome"], &row["answered-by"]), (&json!("answered"), &json!(["221"])), "{row}");
+    assert!(row["started-at"].as_str().unwrap().ends_with("+05:30"), "{row}");
+    let path = format!("/v1/log/{}", row["call"].as_str().unwrap());
+    for (token, status, members) in [
+        ("administrator", 200, &["221", "222"][..]),
+        ("acme", 200, &["221", "222"]),
+        ("manager", 200, &["221", "222"]),
+        ("overseer", 200, &["221", "222"]),
+        ("agent-221", 200, &["221"]),
+        ("agent-222", 404, &[]),
+        ("globex", 404, &[]),
+    ] {
+        let reply = house.get(token, &path);
+        assert_eq!(reply.status, status, "{token}: {}", reply.text);
+        let listed = house.get(token, "/v1/log").body["calls"].as_array().unwrap().len();
+        assert_eq!(listed == 1, status == 200, "{token}");
+        if status == 200 {
+            let steps = reply.body["decision"]["steps"].as_array().unwrap();
+            let of = steps[0]["members"].as_array().unwrap().iter().map(|member| member["extension"].as_str().unwrap());
+            assert_eq!(of.collect::<Vec<_>>(), members, "{token}");
+        } else {
+            assert_eq!(reply.body, house.get(token, "/v1/log/c999").body, "{token}");
+        }
+    }
+    let found = |query: &str| {
+        let reply = house.get("acme", &format!("/v1/log?{query}"));
+        assert_eq!(reply.status, 200, "{query}: {}", reply.text);
+        reply.body["calls"].as_array().unwrap().len()
+    };
+    assert_eq!(found("which=answered&caller=%2B919811112222&number=%2B918041234567&user=221@acme"), 1);
+    for nothing in ["which=missed", "caller=%2B910000000000", "user=222@acme", "outcome=busy", "since=2100-01-01T00:00:00Z"] {
+        assert_eq!(found(nothing), 0, "{nothing}");
+    }
+    let report = house.until("manager", "/v1/report?company=acme", |reply| reply.body["totals"]["answered"] == 1);
+    assert_eq!((&report.body["timezone"], &report.body["totals"]["missed"]), (&json!("Asia/Kolkata"), &json!(0)));
+    assert_eq!(house.get("globex", "/v1/report").body["totals"]["calls"], 0);
+}
+
+#[test]
+fn the_log_is_read_page_by_page() {
+    let house = House::new();
+    let mut stage = Stage::new(house.port);
+    stage.trunk("127.6.8.2", Behaviour::ring_only());
+    // Nobody is registered: each is refused.
+    for caller in ["+919811110001", "+919811110002", "+919811110003"] {
+        let call = stage.with_trunk(|trunk, now| trunk.call(now, "+918041234567", caller));
+        stage.until("it is refused", |stage| stage.trunk_saw(call, |event| matches!(event, CallEvent::Refused { .. })));
+    }
+    house.until("acme", "/v1/log?which=missed", |reply| reply.body["calls"].as_array().is_some_and(|calls| calls.len() == 3));
+    let first = house.get("acme", "/v1/log?limit=2").body;
+    let callers = |page: &serde_json::Value| {
+        page["calls"].as_array().unwrap().iter().map(|call| call["caller"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(callers(&first), ["+919811110003", "+919811110002"]);
+    let second = house.get("acme", &format!("/v1/log?limit=2&after={}", first["next"].as_str().unwrap())).body;
+    assert_eq!((callers(&second), second.get("next")), (vec!["+919811110001".to_owned()], None));
+    assert_eq!(second["calls"][0]["outcome"], "unavailable");
+}
+
+#[test]
 fn metrics_tell_of_calls_that_are_over() {
     let (house, mut stage, call) = talking();
     hang_up(&mut stage, call);
@@ -293,6 +358,7 @@ fn what_makes_no_sense_is_answered_as_a_problem() {
 fn nothing_is_shared_with_other_origins_or_kept_on_the_way() {
     let house = House::new();
     let reply = house.get("acme", "/v1/calls");
+    assert_eq!(house.get("administrator", "/ready").body["store"], "writing");
     assert_eq!(reply.header("access-control-allow-origin"), "");
     assert_eq!(reply.header("cache-control"), "no-store");
 }

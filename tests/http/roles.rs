@@ -31,6 +31,14 @@ const TABLE: &[(&str, &str, &str, &str, [u16; 7])] = &[
     ("PUT", "/v1/agents/{company}/{extension}/take-calls", "/v1/agents/acme/222/take-calls", "{\"take-calls\":true}", [401, 200, 200, 404, 403, 403, 404]),
     ("PUT", "/v1/agents/{company}/{extension}/paused", "/v1/agents/acme/221/paused", "{\"paused\":false}", [401, 200, 200, 404, 403, 403, 403]),
     ("POST", "/v1/explain", "/v1/explain", "{\"to\":\"+918041234567\"}", [401, 200, 200, 404, 403, 403, 403]),
+    ("GET", "/v1/log", "/v1/log", "", [401, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/log", "/v1/log?company=acme", "", [401, 200, 200, 404, 200, 200, 200]),
+    ("GET", "/v1/log", "/v1/log?company=globex", "", [401, 200, 404, 200, 404, 200, 404]),
+    ("GET", "/v1/log", "/v1/log?user=222@acme", "", [401, 200, 200, 404, 200, 200, 404]),
+    // Whose calls are whose is tried with calls in `a_call_is_in_the_log_of_those_it_concerns`.
+    ("GET", "/v1/log/{call}", "/v1/log/c999", "", [401, 404, 404, 404, 404, 404, 404]),
+    ("GET", "/v1/report", "/v1/report", "", [401, 200, 200, 200, 200, 200, 403]),
+    ("GET", "/v1/report", "/v1/report?company=acme", "", [401, 200, 200, 404, 200, 200, 403]),
     ("GET", "/v1/status", "/v1/status", "", [401, 200, 403, 403, 403, 403, 403]),
     ("POST", "/v1/reload", "/v1/reload", "", [401, 200, 403, 403, 403, 403, 403]),
     // The log of a test is not the daemon's: an administrator is told so.

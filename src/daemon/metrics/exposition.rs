@@ -385,4 +385,41 @@ mod tests {
         let text = of.text().unwrap();
         assert!(!text.contains("acme"), "{text}");
     }
+
+    /// Every name a sample may have, from the families the text declares.
+    fn sample_names(text: &str) -> std::collections::BTreeSet<String> {
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let names = families.flat_map(|(family, kind)| {
+            let suffixes: &[&str] = match kind {
+                "counter" => &["_total"],
+                "histogram" => &["_bucket", "_sum", "_count"],
+                "info" => &["_info"],
+                _ => &[""],
+            };
+            suffixes.iter().map(move |suffix| format!("{family}{suffix}"))
+        });
+        names.collect()
+    }
+
+    #[test]
+    fn the_dashboard_asks_for_what_there_is() {
+        let dashboard: serde_json::Value =
+            serde_json::from_str(include_str!("../../../docs/grafana/switchboard.json")).unwrap();
+        let names = sample_names(&snapshot().text().unwrap());
+        let panels = dashboard["panels"].as_array().unwrap();
+        let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+        let mut asked: Vec<&str> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
+        let variables = dashboard["templating"]["list"].as_array().unwrap();
+        asked.extend(variables.iter().filter_map(|variable| variable["definition"].as_str()));
+        assert!(asked.len() > 20, "{asked:?}");
+        for expression in asked {
+            let words = expression.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            let metrics: Vec<&str> =
+                words.filter(|word| word.starts_with("switchboard_") || word.starts_with("process_")).collect();
+            assert!(!metrics.is_empty(), "{expression}");
+            for metric in metrics {
+                assert!(names.contains(metric), "{metric} in {expression} is none of {names:?}");
+            }
+        }
+    }
 }
