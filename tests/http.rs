@@ -1,5 +1,5 @@
 //! The HTTP interface, as programs use it: HTTP to a real daemon inside the test.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
 #[path = "http/house.rs"]
 mod house;
@@ -137,7 +137,8 @@ fn explain_answers_as_the_command_does() {
 fn a_call_is_in_the_log_of_those_it_concerns() {
     let (house, mut stage, call) = talking();
     hang_up(&mut stage, call);
-    let logged = house.until("acme", "/v1/log", |reply| reply.body["calls"].as_array().is_some_and(|calls| !calls.is_empty()));
+    let logged =
+        house.until("acme", "/v1/log", |reply| reply.body["calls"].as_array().is_some_and(|calls| !calls.is_empty()));
     let row = &logged.body["calls"][0];
     assert_eq!((&row["outcome"], &row["answered-by"]), (&json!("answered"), &json!(["221"])), "{row}");
     assert!(row["started-at"].as_str().unwrap().ends_with("+05:30"), "{row}");
@@ -169,7 +170,9 @@ fn a_call_is_in_the_log_of_those_it_concerns() {
         reply.body["calls"].as_array().unwrap().len()
     };
     assert_eq!(found("which=answered&caller=%2B919811112222&number=%2B918041234567&user=221@acme"), 1);
-    for nothing in ["which=missed", "caller=%2B910000000000", "user=222@acme", "outcome=busy", "since=2100-01-01T00:00:00Z"] {
+    for nothing in
+        ["which=missed", "caller=%2B910000000000", "user=222@acme", "outcome=busy", "since=2100-01-01T00:00:00Z"]
+    {
         assert_eq!(found(nothing), 0, "{nothing}");
     }
     let report = house.until("manager", "/v1/report?company=acme", |reply| reply.body["totals"]["answered"] == 1);
@@ -187,10 +190,17 @@ fn the_log_is_read_page_by_page() {
         let call = stage.with_trunk(|trunk, now| trunk.call(now, "+918041234567", caller));
         stage.until("it is refused", |stage| stage.trunk_saw(call, |event| matches!(event, CallEvent::Refused { .. })));
     }
-    house.until("acme", "/v1/log?which=missed", |reply| reply.body["calls"].as_array().is_some_and(|calls| calls.len() == 3));
+    house.until("acme", "/v1/log?which=missed", |reply| {
+        reply.body["calls"].as_array().is_some_and(|calls| calls.len() == 3)
+    });
     let first = house.get("acme", "/v1/log?limit=2").body;
     let callers = |page: &serde_json::Value| {
-        page["calls"].as_array().unwrap().iter().map(|call| call["caller"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        page["calls"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|call| call["caller"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(callers(&first), ["+919811110003", "+919811110002"]);
     let second = house.get("acme", &format!("/v1/log?limit=2&after={}", first["next"].as_str().unwrap())).body;
@@ -373,7 +383,8 @@ fn slow_clients_hold_up_nobody() {
     }
     assert_eq!(house.get("acme", "/v1/calls").status, 200);
     // One that never reads its answers: they fill its window, and then nothing more is made for it.
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", house.token("administrator"));
+    let request =
+        format!("GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", house.token("administrator"));
     slow[0].write_all(b"\r\n").unwrap();
     let mut first = [0; 12];
     slow[0].read_exact(&mut first).unwrap();

@@ -69,7 +69,11 @@ fn every_role_gets_what_the_table_says_and_every_route_is_in_it() {
                 assert_eq!(reply.header("www-authenticate").is_empty(), *expected != 401);
             }
             if matches!(expected, 403 | 404) {
-                assert!(!reply.text.contains("globex") && !reply.text.contains("305"), "{who:?} {path}: {}", reply.text);
+                assert!(
+                    !reply.text.contains("globex") && !reply.text.contains("305"),
+                    "{who:?} {path}: {}",
+                    reply.text
+                );
             }
         }
     }
@@ -81,7 +85,9 @@ fn listings_hold_only_what_the_token_may_see() {
     let agents = |token: &str| {
         let reply = house.get(token, "/v1/agents");
         let agents = reply.body["agents"].as_array().unwrap().iter();
-        agents.map(|agent| format!("{}@{}", agent["extension"].as_str().unwrap(), agent["company"].as_str().unwrap())).collect::<Vec<_>>()
+        agents
+            .map(|agent| format!("{}@{}", agent["extension"].as_str().unwrap(), agent["company"].as_str().unwrap()))
+            .collect::<Vec<_>>()
     };
     let all = ["221@acme", "222@acme", "305@globex", "306@globex"];
     assert_eq!(agents("administrator"), all);

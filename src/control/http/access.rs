@@ -14,8 +14,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use super::problem::Problem;
 use super::Api;
+use super::problem::Problem;
 use crate::config::{Access, Token, TokenRole, token_hash};
 use crate::id::{CompanyId, UserId};
 use crate::routing::Plan;

@@ -135,7 +135,8 @@ impl Decision {
         };
         for step in &mut decision.steps {
             if let Some(user) = visitor.own() {
-                step.members.retain(|member| company == user.company.as_str() && member.extension == user.extension.as_str());
+                step.members
+                    .retain(|member| company == user.company.as_str() && member.extension == user.extension.as_str());
             }
             hide(&mut step.evidence);
             for member in &mut step.members {
@@ -187,7 +188,8 @@ pub(super) fn told(visitor: &Visitor, company: &str, evidence: &str) -> String {
             && name != company
             && !visitor.knows(name)
     };
-    let tell = |(place, word): (usize, &&str)| if hidden(place) { "another company".to_owned() } else { (*word).to_owned() };
+    let tell =
+        |(place, word): (usize, &&str)| if hidden(place) { "another company".to_owned() } else { (*word).to_owned() };
     words.iter().enumerate().map(tell).collect::<Vec<_>>().join(" ")
 }
 

@@ -66,6 +66,7 @@ pub(super) async fn explain(
     if !visitor.sees_all() {
         may_ask(&visitor, &config.plan, &to, from.as_deref(), &busy, &away)?;
     }
+    #[allow(clippy::needless_update)] // what else may be asked is not asked from here
     let question = Question { to, from, trunk, at, busy, away, ..Question::default() };
     let record = match api.listings().command(Command::Explain(question)).await? {
         Reply::Explained(record) => *record,

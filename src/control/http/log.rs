@@ -31,7 +31,11 @@ pub(super) struct Readers(Mutex<Vec<CallLog>>);
 
 impl Readers {
     /// Reads with one of them. On a thread that may wait.
-    fn with<T>(&self, directory: &std::path::Path, work: impl FnOnce(&CallLog) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn with<T>(
+        &self,
+        directory: &std::path::Path,
+        work: impl FnOnce(&CallLog) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = match idle {
             Some(reader) => reader,
@@ -49,9 +53,8 @@ async fn look<T: Send + 'static>(
     api: &Api,
     work: impl FnOnce(&CallLog) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let directory: PathBuf = api.log_directory().ok_or_else(|| {
-        Problem::unavailable("no call log is kept: [state] names no `directory`")
-    })?;
+    let directory: PathBuf =
+        api.log_directory().ok_or_else(|| Problem::unavailable("no call log is kept: [state] names no `directory`"))?;
     let readers: Arc<Readers> = api.readers();
     match tokio::task::spawn_blocking(move || readers.with(&directory, work)).await {
         Ok(Ok(read)) => Ok(read),
@@ -244,9 +247,10 @@ pub(super) async fn log(
     let moment = |name: &str, text: Option<&str>| -> Result<Option<WallTime>, Problem> {
         text.map(|text| read(name, text).map(WallTime::from_unix_millis)).transpose()
     };
-    let after = search.after.as_deref().map(|text| {
-        text.parse().map_err(|()| Problem::nonsense("`after` is not the `next` of another page"))
-    });
+    let after = search
+        .after
+        .as_deref()
+        .map(|text| text.parse().map_err(|()| Problem::nonsense("`after` is not the `next` of another page")));
     let filter = Filter {
         companies: match visitor.own() {
             // Its own calls, also those it made to another company.
@@ -428,7 +432,8 @@ pub(super) async fn report(
         Some(text) => read("at", text)?,
         None => crate::daemon::wall().unix_millis(),
     };
-    let (from, until) = span(wanted.period, at, zone).ok_or_else(|| Problem::nonsense("`at` is beyond the calendar"))?;
+    let (from, until) =
+        span(wanted.period, at, zone).ok_or_else(|| Problem::nonsense("`at` is beyond the calendar"))?;
     let question = ReportQuestion {
         companies,
         from: WallTime::from_unix_millis(from),

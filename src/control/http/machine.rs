@@ -198,9 +198,10 @@ pub(super) async fn status(State(api): State<Api>, visitor: Visitor) -> Result<J
             ReloadOutcome::Refused { text, .. } => text,
         },
     });
-    let trunks = status.trunks.iter().map(|(trunk, view)| {
-        (trunk.clone(), TrunkCondition { calls: view.calls, proxy: view.proxy.clone() })
-    });
+    let trunks = status
+        .trunks
+        .iter()
+        .map(|(trunk, view)| (trunk.clone(), TrunkCondition { calls: view.calls, proxy: view.proxy.clone() }));
     Ok(Json(Condition {
         version: report.version,
         started_at: utc(report.started_at),
@@ -243,7 +244,9 @@ pub(super) async fn reload(State(api): State<Api>, visitor: Visitor) -> Result<J
         Ok(Ok(outcome)) => outcome,
         Ok(Err(gone)) => return Err(Problem::unavailable(gone.to_string())),
         Err(_) => {
-            return Err(Problem::unavailable("the configuration is still being loaded; GET /v1/status tells what comes of it"));
+            return Err(Problem::unavailable(
+                "the configuration is still being loaded; GET /v1/status tells what comes of it",
+            ));
         }
     };
     api.listings().forget().await;
@@ -251,7 +254,11 @@ pub(super) async fn reload(State(api): State<Api>, visitor: Visitor) -> Result<J
         ReloadOutcome::Adopted { at, changes, warnings } => Ok(Json(Reloaded {
             at: written(at, chrono_tz::UTC),
             changes,
-            warnings: if warnings.problems.is_null() { serde_json::Value::Array(Vec::new()) } else { warnings.problems },
+            warnings: if warnings.problems.is_null() {
+                serde_json::Value::Array(Vec::new())
+            } else {
+                warnings.problems
+            },
         })),
         ReloadOutcome::Refused { text, problems, .. } => Err(Problem::refused(text, problems)),
     }
@@ -270,7 +277,6 @@ pub(super) struct LogLevel {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct NewLevel {
     /// The least severe that is logged.
-    #[schema(inline)]
     level: Severity,
 }
 

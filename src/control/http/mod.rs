@@ -20,10 +20,10 @@ mod connections;
 mod decision;
 mod explain;
 mod listings;
-#[allow(unused_qualifications)] // likewise
-mod log;
 #[allow(unused_qualifications)] // the paths that the macros of the document write
 mod live;
+#[allow(unused_qualifications)] // likewise
+mod log;
 mod machine;
 mod moment;
 mod problem;
@@ -37,8 +37,8 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::config::{Config, Control};
-use crate::daemon::{Client, StoreWatch};
 use crate::daemon::metrics::{Meters, StoreHealth, Tally};
+use crate::daemon::{Client, StoreWatch};
 use connections::{CONNECTIONS, Door};
 use listings::Listings;
 use log::Readers;
@@ -167,7 +167,10 @@ impl Http {
     pub(crate) fn new(config: Arc<Config>, presence: Presence) -> (Http, Beginning) {
         let (sender, receiver) = watch::channel(config);
         let (moves, moved) = mpsc::unbounded_channel();
-        (Http { asked: None, config: sender, moves, presence }, Beginning { config: receiver, moves: moved, store: None })
+        (
+            Http { asked: None, config: sender, moves, presence },
+            Beginning { config: receiver, moves: moved, store: None },
+        )
     }
 
     /// Binds what is asked for and not bound yet. Changes nothing.

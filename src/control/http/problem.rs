@@ -54,7 +54,10 @@ impl Problem {
 
     /// 403: about the whole machine, and the token is not.
     pub(super) fn not_the_machines() -> Problem {
-        Problem::new(StatusCode::FORBIDDEN, "this is about the whole machine: it takes an administrator's token for all companies")
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "this is about the whole machine: it takes an administrator's token for all companies",
+        )
     }
 
     /// 404: there is none, or none this token may know of. They are answered alike.

@@ -12,7 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::histogram::Histogram;
 use super::tally::Tallies;
 use crate::config::Config;
-use crate::daemon::{Report, ReloadOutcome};
+use crate::daemon::{ReloadOutcome, Report};
 use crate::engine::{CallView, QueueView, Status};
 
 /// What the text is, for Content-Type.
@@ -101,7 +101,8 @@ impl Snapshot {
             .map(|(name, label)| (*label, self.report.counters.get(*name).copied().unwrap_or_default()))
             .collect();
         // The engine's own count of datagrams is that of the daemon's, but for what waits to be sent.
-        let engine = self.status.counters.iter().filter(|(name, _)| !["datagrams-in", "datagrams-out"].contains(&name.as_str()));
+        let engine =
+            self.status.counters.iter().filter(|(name, _)| !["datagrams-in", "datagrams-out"].contains(&name.as_str()));
         let others = daemon.chain(engine).map(|(name, count)| (name.as_str(), *count)).collect();
         (datagrams, others)
     }
@@ -193,9 +194,11 @@ impl Collector for Snapshot {
 
 impl Snapshot {
     fn encode_calls(&self, page: &mut Page<'_>) -> fmt::Result {
-        let calls = self.tallies.calls.iter().map(|((company, cause, status), count)| {
-            ((company.as_str(), *cause, status.to_string()), *count)
-        });
+        let calls = self
+            .tallies
+            .calls
+            .iter()
+            .map(|((company, cause, status), count)| ((company.as_str(), *cause, status.to_string()), *count));
         page.family(
             ("switchboard_calls", "Calls that are over, by company, cause and final status", MetricType::Counter),
             None,
@@ -217,7 +220,11 @@ impl Snapshot {
             |(company, reason)| [("company", company), ("reason", reason)],
         )?;
         page.waits("switchboard_queue_wait", "How long callers waited in line", &self.tallies.waits)?;
-        page.waits("switchboard_answer_delay", "How long answered callers waited for the answer", &self.tallies.answers)?;
+        page.waits(
+            "switchboard_answer_delay",
+            "How long answered callers waited for the answer",
+            &self.tallies.answers,
+        )?;
         page.family(
             ("switchboard_live_calls", "Calls going on, by company and state", MetricType::Gauge),
             None,
@@ -248,7 +255,11 @@ impl Snapshot {
             |outcome| [("outcome", outcome)],
         )?;
         page.family(
-            ("switchboard_events", "Everything else that is counted by its name: faults, refusals, errors, defects", MetricType::Counter),
+            (
+                "switchboard_events",
+                "Everything else that is counted by its name: faults, refusals, errors, defects",
+                MetricType::Counter,
+            ),
             None,
             others,
             |name| [("name", name)],
@@ -281,9 +292,19 @@ impl Snapshot {
             None,
             f64::from(u8::from(succeeded)),
         )?;
-        page.gauge("switchboard_reload_timestamp", "When a configuration was loaded last", seconds, since_1970(tried_at))?;
+        page.gauge(
+            "switchboard_reload_timestamp",
+            "When a configuration was loaded last",
+            seconds,
+            since_1970(tried_at),
+        )?;
         let adopted_at = since_1970(self.status.configured_at);
-        page.gauge("switchboard_configured_timestamp", "When the running configuration was adopted", seconds, adopted_at)?;
+        page.gauge(
+            "switchboard_configured_timestamp",
+            "When the running configuration was adopted",
+            seconds,
+            adopted_at,
+        )?;
         let draining = f64::from(u8::from(self.status.draining));
         page.gauge("switchboard_draining", "1 while no new calls are taken", None, draining)?;
         page.counter("switchboard_uncounted_calls", "Calls that the metrics missed: they ended too fast", self.lost)?;
@@ -291,7 +312,12 @@ impl Snapshot {
             let help = "Age of the oldest change that is not on the disk yet";
             page.gauge("switchboard_store_lag", help, seconds, store.lag)?;
             let pending = "Changes that are not on the disk yet";
-            page.gauge("switchboard_store_pending", pending, None, f64::from(u32::try_from(store.pending).unwrap_or(u32::MAX)))?;
+            page.gauge(
+                "switchboard_store_pending",
+                pending,
+                None,
+                f64::from(u32::try_from(store.pending).unwrap_or(u32::MAX)),
+            )?;
             let failing = "1 while the store or its journal cannot be written";
             page.gauge("switchboard_store_failing", failing, None, f64::from(u8::from(store.failing)))?;
             page.counter("switchboard_store_lost_changes", "Changes that could not be kept at all", store.lost)?;
@@ -332,7 +358,11 @@ mod tests {
             report: Report {
                 version: "1.2.3".into(),
                 counters: [("datagrams-received".to_owned(), 5), ("defects".to_owned(), 1)].into(),
-                last_reload: Some(ReloadOutcome::Adopted { at: 1500, changes: String::new(), warnings: Default::default() }),
+                last_reload: Some(ReloadOutcome::Adopted {
+                    at: 1500,
+                    changes: String::new(),
+                    warnings: Default::default(),
+                }),
                 ..Report::default()
             },
             calls: Arc::default(),

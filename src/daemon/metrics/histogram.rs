@@ -7,7 +7,18 @@ use std::time::Duration;
 /// Upper ends of the buckets of the engine's steps, in nanoseconds: 10 µs … 100 ms. A datagram takes some tens of
 /// microseconds; what is beyond the last delays other calls.
 const STEPS: [u64; 13] = [
-    10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
     100_000_000,
 ];
 

@@ -116,7 +116,9 @@ impl Tallies {
         for reason in &tally.skips {
             *self.skips.entry((company.clone(), reason.as_str())).or_default() += 1;
         }
-        for (histograms, seconds) in [(&mut self.waits, tally.waits.as_slice()), (&mut self.answers, tally.answer.as_slice())] {
+        for (histograms, seconds) in
+            [(&mut self.waits, tally.waits.as_slice()), (&mut self.answers, tally.answer.as_slice())]
+        {
             for seconds in seconds {
                 let histogram = histograms.entry(company.clone()).or_insert_with(|| Histogram::new(&PATIENCE));
                 histogram.observe(*seconds);
@@ -177,7 +179,8 @@ mod tests {
 
     #[test]
     fn the_names_are_those_of_the_records() {
-        for of in [AnswerCause::UnknownNumber, AnswerCause::RejectDecline, AnswerCause::NoAnswer, AnswerCause::Answered] {
+        for of in [AnswerCause::UnknownNumber, AnswerCause::RejectDecline, AnswerCause::NoAnswer, AnswerCause::Answered]
+        {
             assert_eq!(serde_json::to_value(of).unwrap(), cause(of));
         }
         for of in [OfferOutcome::Answered, OfferOutcome::NoAnswer, OfferOutcome::Withdrawn] {
@@ -206,7 +209,10 @@ mod tests {
         assert_eq!(tallies.waits["acme"].count(), 1);
         tallies.retain(&Plan::default());
         assert_eq!(tallies.calls.keys().map(|(company, ..)| company.as_str()).collect::<Vec<_>>(), [""]);
-        assert_eq!((tallies.offers.len(), tallies.skips.len(), tallies.waits.len(), tallies.answers.len()), (2, 1, 1, 1));
+        assert_eq!(
+            (tallies.offers.len(), tallies.skips.len(), tallies.waits.len(), tallies.answers.len()),
+            (2, 1, 1, 1)
+        );
     }
 
     #[test]
