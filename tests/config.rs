@@ -3,16 +3,19 @@
 
 #[path = "config/keys.rs"]
 mod keys;
+#[path = "config/tickets.rs"]
+mod tickets;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use switchboard::config::{
-    Config, Problem, Problems, Severity, diff, holds_configuration, load, load_texts, load_texts_with,
+    Config, Problem, Problems, Severity, diff, holds_configuration, load, load_at, load_texts, load_texts_with,
 };
 use switchboard::id::CompanyId;
 use switchboard::routing::{RingOn, Source};
+use switchboard::time::WallTime;
 
 const MACHINE: &str = r#"
 [sip]
@@ -38,13 +41,18 @@ routes = [{ to = "department:sales" }]
 [departments.sales]
 members = ["1"]
 [users.1]
-password = "sesame-1"
+password = "sesame-1-open-up"
 "#;
 
 fn read(files: &[(&str, &str)]) -> Result<Config, Problems> {
     let files: Vec<(PathBuf, Vec<u8>)> =
         files.iter().map(|(path, text)| (Path::new("c").join(path), text.as_bytes().to_vec())).collect();
     load_texts(&files)
+}
+
+/// A moment as RFC 3339 writes it.
+fn moment(text: &str) -> WallTime {
+    WallTime::from_unix_millis(chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis())
 }
 
 fn read_company(text: &str) -> Result<Config, Problems> {
@@ -74,7 +82,16 @@ fn expect_one(file: &str, text: &str, problems: &Problems, at: &str, message: &s
 fn the_example_directory_loads() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let config = load(&directory).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-    assert!(config.warnings.is_empty(), "{}", config.warnings.render(false));
+    // The passwords it is shipped with are known to everybody: that is the one thing to be warned of.
+    let told: Vec<&str> = config.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    let [acme, globex] = told.as_slice() else { panic!("{}", config.warnings.render(false)) };
+    assert!(acme.contains("passwords of 4 users are weak") && globex.contains("passwords of 2 users are weak"));
+    for day in 20..27 {
+        for hour in 0..24 {
+            let now = moment(&format!("2026-11-{day}T{hour:02}:30:00Z"));
+            assert_eq!(load_at(now, &directory).unwrap().warnings, config.warnings, "on the {day}th at {hour}:30");
+        }
+    }
     let names: Vec<&str> = config.plan.companies.keys().map(CompanyId::as_str).collect();
     assert_eq!(names, ["acme", "globex"]);
     let person = |company: &str, extension: &str| config.plan.companies[company].users[extension].person.to_string();
@@ -107,7 +124,7 @@ fn a_small_configuration_has_the_defaults() {
 /// Each row: what of COMPANY is replaced, by what, the text at the problem's place, its message, its help.
 #[test]
 fn every_kind_of_fault_in_a_company_is_found_where_it_is() {
-    let user = "[users.1]\npassword = \"sesame-1\"";
+    let user = "[users.1]\npassword = \"sesame-1-open-up\"";
     let members = "members = [\"1\"]";
     let routes = "routes = [{ to = \"department:sales\" }]";
     let week = "week = { mon-fri = [\"09:00-17:00\"] }";
@@ -520,12 +537,12 @@ fn no_secret_is_ever_shown() {
         "password = \"hunter2\"\u{1}",
     ];
     for line in broken {
-        let text = COMPANY.replace("password = \"sesame-1\"", line);
+        let text = COMPANY.replace("password = \"sesame-1-open-up\"", line);
         let problems = read_company(&text).expect_err(line);
         let all = format!("{}{problems:?}{}", problems.render(false), serde_json::to_string(&problems).unwrap());
         assert!(!all.contains("hunter"), "{line}:\n{all}");
         let inline = COMPANY.replace(
-            "[users.1]\npassword = \"sesame-1\"",
+            "[users.1]\npassword = \"sesame-1-open-up\"",
             &format!("[users]\n1 = {{ name = \"x\", {} }}", line.replace('\n', ", ")),
         );
         if let Err(problems) = read_company(&inline) {
@@ -550,18 +567,19 @@ fn passwords_may_stand_in_files_and_digests() {
             Ok(content.to_vec())
         }
     };
-    let by_file = || files(COMPANY.replace("password = \"sesame-1\"", "password-file = \"secret/1\""));
+    let by_file = || files(COMPANY.replace("password = \"sesame-1-open-up\"", "password-file = \"secret/1\""));
     let secret = |config: &Config| config.plan.companies["a"].users["1"].secret.clone();
     let expected = secret(&read_company(COMPANY).unwrap());
-    assert_eq!(secret(&load_texts_with(&by_file(), &reader(b"sesame-1\r\nmore")).unwrap()), expected);
+    assert_eq!(secret(&load_texts_with(&by_file(), &reader(b"sesame-1-open-up\r\nmore")).unwrap()), expected);
     for content in [&b""[..], b"\n", b"\xff"] {
         assert_eq!(load_texts_with(&by_file(), &reader(content)).unwrap_err().count(), 1);
     }
     let (sha256, md5) = expected.to_hex();
     let digest = format!("digest = {{ sha-256 = \"{}\", md5 = \"{}\" }}", sha256.unwrap(), md5.as_deref().unwrap());
-    assert_eq!(secret(&read_company(&COMPANY.replace("password = \"sesame-1\"", &digest)).unwrap()), expected);
+    assert_eq!(secret(&read_company(&COMPANY.replace("password = \"sesame-1-open-up\"", &digest)).unwrap()), expected);
 
-    let only_md5 = COMPANY.replace("password = \"sesame-1\"", &format!("digest = {{ md5 = \"{}\" }}", md5.unwrap()));
+    let only_md5 =
+        COMPANY.replace("password = \"sesame-1-open-up\"", &format!("digest = {{ md5 = \"{}\" }}", md5.unwrap()));
     assert!(read_company(&only_md5).is_ok());
     let machine = MACHINE.replace("[sip]", "[sip]\nmd5 = false");
     let problems = read(&[("switchboard.toml", &machine), ("companies/a.toml", &only_md5)]).unwrap_err();
@@ -618,7 +636,7 @@ fn directories_are_read_as_they_are_found() {
 fn what_is_served_and_hardly_meant_is_a_warning() {
     let members = "members = [\"1\"]";
     let routes = "routes = [{ to = \"department:sales\" }]";
-    let user = "[users.1]\npassword = \"sesame-1\"";
+    let user = "[users.1]\npassword = \"sesame-1-open-up\"";
     let week = "week = { mon-fri = [\"09:00-17:00\"] }";
     let rows: &[(&str, &str, &str, &str, &str)] = &[
         (
@@ -666,7 +684,13 @@ fn what_is_served_and_hardly_meant_is_a_warning() {
         ),
         (week, "week = {}", "office]", "hours `office` are never open", "mon-fri"),
         (week, "week = { mon = [] }\ndates = { \"2026-12-24\" = [] }", "office]", "never open", "mon-fri"),
-        (user, &format!("{user}\n[users.2]\npassword = \"x\""), "2]\n", "only colleagues who dial 2", "user:2"),
+        (
+            user,
+            &format!("{user}\n[users.2]\npassword = \"sesame-2-open-up\""),
+            "2]\n",
+            "only colleagues who dial 2",
+            "user:2",
+        ),
         (
             user,
             &format!("{user}\noverflow = {{ closed = \"reject:busy\" }}"),
@@ -712,7 +736,7 @@ fn two_circles_are_two_warnings_and_each_is_told_once() {
     let text = COMPANY.replacen(
         "members = [\"1\"]",
         r#"members = ["1"]
-overflow = { busy = "department:b", full = "department:c", no-answer = "department:d" }
+overflow = { busy = "department:b", unavailable = "department:c", no-answer = "department:d" }
 [departments.b]
 members = ["1"]
 overflow = { default = "department:sales" }
@@ -824,7 +848,7 @@ fn a_diff_tells_in_words_what_changed() {
     let slower = COMPANY.replace("[\"1\"]", "[\"1\"]\nring = \"20s\"\nwait = \"60s\"");
     assert_eq!(diff(&old, &both(MACHINE, &slower, &second)), "sales: ring 25s → 20s and wait 0s → 1m");
 
-    let secret = second.replace("sesame-1", "sesame-2");
+    let secret = second.replace("sesame-1-open-up", "sesame-2-open-up");
     assert_eq!(
         diff(&old, &both(MACHINE, &slower, &secret)),
         "a: sales: ring 25s → 20s and wait 0s → 1m; b: 1: password changed"

@@ -304,6 +304,24 @@ impl Claims {
         all
     }
 
+    /// A copy that knows of those persons only, each under the name its plan has and today's: to ask what would be.
+    pub fn copy_of<'a>(&self, who: impl Iterator<Item = (&'a PersonId, &'a UserId)>) -> Claims {
+        let mut copy = Claims::new(self.table.hasher().clone());
+        for (person, user) in who {
+            let today = self.known_as.get(user);
+            if let Some(today) = today {
+                copy.known_as.insert(user.clone(), today.clone());
+            }
+            for name in [Some(person), today].into_iter().flatten() {
+                // Of several users of one person, once: a claim put in its own place would lose its wrap-up.
+                if let Some(claim) = self.table.get(name).filter(|_| !copy.table.contains_key(name)) {
+                    copy.put(name, claim.clone());
+                }
+            }
+        }
+        copy
+    }
+
     /// How many are held, wrap-ups not counted: for `audit()`.
     pub fn held(&self) -> usize {
         self.table.len().saturating_sub(self.wrap_ups.len())
@@ -371,6 +389,28 @@ mod tests {
         claims.wrap_up(second(3), &asha, CallRef(2), Duration::from_secs(5));
         assert_eq!(claims.of(&asha).unwrap().hold, Hold::Ringing, "a stranger to the claim changes nothing");
         assert_eq!(claims.of(&asha).unwrap().since, second(1).wall);
+    }
+
+    #[test]
+    fn a_copy_knows_of_those_persons_only_and_when_their_wrap_ups_end() {
+        let mut claims = claims();
+        let (asha, ravi) = (PersonId::new("asha"), PersonId::new("ravi"));
+        let (at_acme, at_globex) = (user("221", "acme"), user("305", "globex"));
+        claims.take(second(1), &asha, CallRef(1), &at_acme).unwrap();
+        claims.wrap_up(second(2), &asha, CallRef(1), Duration::from_secs(5));
+        claims.take(second(1), &ravi, CallRef(2), &user("222", "acme")).unwrap();
+        // Two users of one person.
+        let mut copy = claims.copy_of([(&asha, &at_acme), (&asha, &at_globex)].into_iter());
+        assert_eq!((copy.of(&asha), copy.of(&ravi)), (claims.of(&asha), None));
+        assert_eq!(copy.deadline(), Some(second(7).mono));
+        assert_eq!(copy.expire(second(7).mono), std::slice::from_ref(&asha));
+        assert!(claims.of(&asha).is_some(), "a copy");
+        // Who a user is since a reload, too.
+        let renamed = PersonId::new("asha-rao");
+        claims.rename(|id| (*id == at_acme).then(|| renamed.clone()), [(at_acme.clone(), renamed.clone())].into_iter());
+        let copy = claims.copy_of([(&asha, &at_acme)].into_iter());
+        assert!(copy.in_the_way(second(3).mono, &asha, &at_acme).is_some());
+        assert!(copy.of(&renamed).is_some());
     }
 
     #[test]

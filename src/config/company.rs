@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Limits;
+use super::credentials::{self, Weak};
 use super::machine::{MOST_CALLS, Machine};
 use super::persons::Persons;
+use super::schedule;
 use super::suggest::one_of;
 use super::tree::{At, Finding, Findings, Table, Value};
 use super::words::{self, Bounds, CAUSES, STRATEGIES};
-use super::{credentials, schedule};
 use crate::hours::Schedule;
 use crate::id::{CompanyId, DepartmentId, Extension, HoursId, TrunkId, UserId};
 use crate::number::{CallerPattern, E164};
@@ -27,6 +28,8 @@ pub(super) struct ReadCompany {
     pub(super) limits: Limits,
     pub(super) domain: Option<At>,
     pub(super) numbers: Vec<(E164, At)>,
+    /// Passwords that are weak, in the order of the users.
+    pub(super) weak: Vec<Weak>,
 }
 
 /// How the content of a `password-file` is read.
@@ -46,6 +49,8 @@ struct Scope<'r, 't> {
     around: &'r Surroundings<'r>,
     company: CompanyId,
     domain: Option<String>,
+    /// Its own names: a password is not to be made of them.
+    names: Vec<String>,
     hours: BTreeMap<HoursId, Arc<Schedule>>,
     /// All names that are written, also of things with problems of their own.
     hours_names: BTreeSet<&'t str>,
@@ -109,13 +114,14 @@ pub(super) fn read(
         around,
         company: id.clone(),
         domain: domain.clone(),
+        names: [Some(id.as_str().to_owned()), name.clone(), domain.clone()].into_iter().flatten().collect(),
         hours,
         hours_names: hours_table.names(),
         user_names: users_table.names(),
         department_names: departments_table.names(),
         outbound,
     };
-    let users = scope.users(&users_table, findings);
+    let (users, weak) = scope.users(&users_table, findings);
     let departments = scope.departments(&departments_table, &users, findings);
     let (numbers, number_places) = scope.numbers(&numbers_table, findings);
     let limits = limits(root, &users_table, &users, findings);
@@ -134,7 +140,7 @@ pub(super) fn read(
         users,
     };
     let domain_place = domain.and_then(|_| root.value("domain").map(|value| value.at.clone()));
-    ReadCompany { company, limits, domain: domain_place, numbers: number_places }
+    ReadCompany { company, limits, domain: domain_place, numbers: number_places, weak }
 }
 
 fn outbound_trunk(root: &Table<'_>, around: &Surroundings<'_>, findings: &mut Findings) -> (Option<TrunkId>, Outbound) {
@@ -278,12 +284,15 @@ fn dotted<'t>(extension: &Extension, table: &Table<'t>, findings: &mut Findings)
     unknown.into_iter().map(|entry| entry.name).collect()
 }
 
+/// A company's users, and whose passwords are weak.
+type Users = (BTreeMap<Extension, Arc<User>>, Vec<Weak>);
+
 /// A company's numbers, and where each stands.
 type Numbers = (BTreeMap<E164, Arc<Number>>, Vec<(E164, At)>);
 
 impl<'t> Scope<'_, 't> {
-    fn users(&self, table: &Table<'t>, findings: &mut Findings) -> BTreeMap<Extension, Arc<User>> {
-        let mut users = BTreeMap::new();
+    fn users(&self, table: &Table<'t>, findings: &mut Findings) -> Users {
+        let (mut users, mut weak) = (BTreeMap::new(), Vec::new());
         for entry in table.entries() {
             let extension = match words::extension(entry.name) {
                 Ok(extension) => extension,
@@ -293,14 +302,15 @@ impl<'t> Scope<'_, 't> {
                 }
             };
             if let Some(table) = entry.value.table(findings) {
-                let user = self.user(&extension, &table, findings);
+                let (user, password) = self.user(&extension, &table, findings);
+                weak.extend(password);
                 users.insert(extension, Arc::new(user));
             }
         }
-        users
+        (users, weak)
     }
 
-    fn user(&self, extension: &Extension, table: &Table<'t>, findings: &mut Findings) -> User {
+    fn user(&self, extension: &Extension, table: &Table<'t>, findings: &mut Findings) -> (User, Option<Weak>) {
         let dotted = dotted(extension, table, findings);
         let allowed: Vec<&str> = USER_KEYS.iter().copied().chain(dotted.iter().copied()).collect();
         table.allow(&allowed, findings);
@@ -309,6 +319,8 @@ impl<'t> Scope<'_, 't> {
         let statuses =
             [("active", UserStatus::Active), ("pending", UserStatus::Pending), ("disabled", UserStatus::Disabled)];
         let ring_on = self.ring_on(table, findings);
+        let own = ["name", "email", "person"].into_iter().filter_map(|key| table.value(key)?.peek_text());
+        let names: Vec<&str> = self.names.iter().map(String::as_str).chain(own).chain([extension.as_str()]).collect();
         let account = credentials::Account {
             extension,
             domain: self.domain.as_deref(),
@@ -317,9 +329,11 @@ impl<'t> Scope<'_, 't> {
             offer: self.around.machine.sip.algorithms,
             directory: &self.around.directory,
             read_file: self.around.read_file,
+            names: &names,
         };
         let person = self.around.persons.of(&id, table, findings);
-        User {
+        let credentials::Read { secret, weak } = credentials::read(table, &account, findings);
+        let user = User {
             person,
             name: table
                 .value("name")
@@ -335,9 +349,10 @@ impl<'t> Scope<'_, 't> {
             ring_on,
             ring: duration(table, "ring", Bounds::RING, 30, findings),
             overflow: self.overflow(table, findings),
-            secret: credentials::read(table, &account, findings),
+            secret,
             id,
-        }
+        };
+        (user, weak)
     }
 
     fn ring_on(&self, table: &Table<'t>, findings: &mut Findings) -> RingOn {

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use super::company::ReadFile;
-use super::tree::{Finding, Findings, Table, Value};
+use super::passwords::{Weakness, weakness};
+use super::tree::{At, Finding, Findings, Table, Value};
 use crate::auth::{Offer, Secret};
 use crate::id::Extension;
 
@@ -20,13 +21,30 @@ pub(super) struct Account<'a> {
     /// What a relative `password-file` is relative to.
     pub(super) directory: &'a Path,
     pub(super) read_file: ReadFile<'a>,
+    /// What a password may not be made of: names of the user and of the company.
+    pub(super) names: &'a [&'a str],
+}
+
+/// A password that is weak: whose, and where it (or the name of its file) stands.
+#[derive(Clone, Debug)]
+pub(super) struct Weak {
+    pub(super) extension: Extension,
+    pub(super) at: At,
+    pub(super) weakness: Weakness,
+}
+
+/// The secret, and what is weak about the password if it was given as one.
+pub(super) struct Read {
+    pub(super) secret: Secret,
+    pub(super) weak: Option<Weak>,
 }
 
 const WAYS: [&str; 3] = ["password", "password-file", "digest"];
 const HELP: &str = "one of `password = \"…\"`, `password-file = \"…\"` or `digest = { sha-256 = \"…\", md5 = \"…\" }`";
 
 /// Reads the one way that is written.
-pub(super) fn read(table: &Table<'_>, account: &Account<'_>, findings: &mut Findings) -> Secret {
+pub(super) fn read(table: &Table<'_>, account: &Account<'_>, findings: &mut Findings) -> Read {
+    let none = Read { secret: Secret::NONE, weak: None };
     let mut written = WAYS.iter().filter_map(|way| table.entry(way));
     let Some(first) = written.next() else {
         if account.needs_secret {
@@ -38,7 +56,7 @@ pub(super) fn read(table: &Table<'_>, account: &Account<'_>, findings: &mut Find
                     .absent_from(table.at.file),
             );
         }
-        return Secret::NONE;
+        return none;
     };
     for another in written {
         findings.report(
@@ -48,28 +66,38 @@ pub(super) fn read(table: &Table<'_>, account: &Account<'_>, findings: &mut Find
                 .help(HELP),
         );
     }
-    let secret = match first.name {
+    let read = match first.name {
         "password" => {
             first.value.text(findings).and_then(|password| in_the_clear(password, &first.value, account, findings))
         }
         "password-file" => from_file(&first.value, account, findings),
-        _ => digest(&first.value, account, findings),
+        _ => digest(&first.value, account, findings).map(|secret| Read { secret, weak: None }),
     };
-    secret.unwrap_or(Secret::NONE)
+    read.unwrap_or(none)
 }
 
-fn in_the_clear(password: &str, value: &Value<'_>, account: &Account<'_>, findings: &mut Findings) -> Option<Secret> {
+fn in_the_clear(password: &str, value: &Value<'_>, account: &Account<'_>, findings: &mut Findings) -> Option<Read> {
     if password.is_empty() {
         findings.report(Finding::new(&value.at, "the password is empty").label("empty").help(HELP));
         return None;
     }
-    Some(Secret::from_password(account.extension.as_str(), account.domain?, password))
+    judged(password, value, account)
+}
+
+fn judged(password: &str, value: &Value<'_>, account: &Account<'_>) -> Option<Read> {
+    let secret = Secret::from_password(account.extension.as_str(), account.domain?, password);
+    let weak = weakness(password, account.names).map(|weakness| Weak {
+        extension: account.extension.clone(),
+        at: value.at.clone(),
+        weakness,
+    });
+    Some(Read { secret, weak })
 }
 
 /// The password is the file's first line.
-fn from_file(value: &Value<'_>, account: &Account<'_>, findings: &mut Findings) -> Option<Secret> {
+fn from_file(value: &Value<'_>, account: &Account<'_>, findings: &mut Findings) -> Option<Read> {
     let password = first_line(value, account.directory, account.read_file, findings)?;
-    Some(Secret::from_password(account.extension.as_str(), account.domain?, &password))
+    judged(&password, value, account)
 }
 
 /// The first line of the file named there, relative to `directory`; never an empty one.

@@ -1,10 +1,10 @@
 //! Configuration: text to a whole [`Config`], or every [`Problem`] with its place (R-9, product.md §2).
 //!
 //! A directory holds `switchboard.toml` and `companies/*.toml`. Each file becomes a tree of values that know where they stand
-//! (`tree`); readers walk the trees and report whatever is wrong with them, without stopping (`machine`, `company`, `schedule`,
-//! `credentials`, over the texts of `words`); what must hold across companies is checked last (`whole`), and what is probably not
-//! meant is told where nothing is wrong (`warnings`). `peek` finds single values in files that need not be right. Only [`load`],
-//! [`default_directory`] and `peek` touch the disk.
+//! (`tree`); readers walk the trees and report whatever is wrong with them, without stopping (`machine`, `log`, `hep`, `tokens`,
+//! `company`, `schedule`, `credentials`, over the texts of `words`); what must hold across companies is checked last (`whole`),
+//! and what is probably not meant is told where nothing is wrong (`warnings`). `peek` finds single values in files that need not
+//! be right. Only [`load`], [`load_at`], [`default_directory`] and `peek` touch the disk; nothing here reads a clock.
 
 mod company;
 mod credentials;
@@ -12,6 +12,7 @@ mod diff;
 mod hep;
 mod log;
 mod machine;
+mod passwords;
 mod peek;
 mod persons;
 mod problem;
@@ -43,7 +44,8 @@ pub use tokens::{Access, Token, TokenRole, hash as token_hash};
 use crate::auth::Offer;
 use crate::id::{CompanyId, Extension};
 use crate::routing::Plan;
-use company::Surroundings;
+use crate::time::WallTime;
+use company::{ReadFile, Surroundings};
 use machine::Machine;
 use source::FileId;
 use tree::{At, Finding, Findings, Table};
@@ -165,8 +167,21 @@ pub fn load(directory: &Path) -> Result<Config, Problems> {
     load_noting(directory).0
 }
 
+/// As [`load`]; warns also of what the seven days from `now` on will bring: hours without a route, departments that nobody can
+/// reach, calls that ring too long for a caller to listen.
+///
+/// # Errors
+/// Every problem at once.
+pub fn load_at(now: WallTime, directory: &Path) -> Result<Config, Problems> {
+    noting(Some(now), directory).0
+}
+
 /// As [`load`]; also the `password-file`s it read or tried to read.
 pub(crate) fn load_noting(directory: &Path) -> (Result<Config, Problems>, BTreeSet<PathBuf>) {
+    noting(None, directory)
+}
+
+fn noting(moment: Option<WallTime>, directory: &Path) -> (Result<Config, Problems>, BTreeSet<PathBuf>) {
     let main = directory.join("switchboard.toml");
     let mut files = vec![File { role: Role::Machine, content: read_whole(&main), path: main }];
     let companies = directory.join("companies");
@@ -192,7 +207,7 @@ pub(crate) fn load_noting(directory: &Path) -> (Result<Config, Problems>, BTreeS
         noted.borrow_mut().insert(path.to_owned());
         read_whole(path)
     };
-    let config = read_files(files, &read_file);
+    let config = read_files(moment, files, &read_file);
     (config, noted.into_inner())
 }
 
@@ -202,7 +217,19 @@ pub(crate) fn load_noting(directory: &Path) -> (Result<Config, Problems>, BTreeS
 /// # Errors
 /// Every problem at once.
 pub fn load_texts(files: &[(PathBuf, Vec<u8>)]) -> Result<Config, Problems> {
-    load_texts_with(files, &|_| Err(io::Error::new(io::ErrorKind::NotFound, "no files are read here")))
+    load_texts_with(files, &nothing)
+}
+
+/// As [`load_texts`], with the warnings of [`load_at`].
+///
+/// # Errors
+/// Every problem at once.
+pub fn load_texts_at(now: WallTime, files: &[(PathBuf, Vec<u8>)]) -> Result<Config, Problems> {
+    of_texts(Some(now), files, &nothing)
+}
+
+fn nothing(_: &Path) -> io::Result<Vec<u8>> {
+    Err(io::Error::new(io::ErrorKind::NotFound, "no files are read here"))
 }
 
 /// As [`load_texts`], with `read_file` to read what a `password-file` names.
@@ -212,6 +239,14 @@ pub fn load_texts(files: &[(PathBuf, Vec<u8>)]) -> Result<Config, Problems> {
 pub fn load_texts_with(
     files: &[(PathBuf, Vec<u8>)],
     read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<Config, Problems> {
+    of_texts(None, files, read_file)
+}
+
+fn of_texts(
+    moment: Option<WallTime>,
+    files: &[(PathBuf, Vec<u8>)],
+    read_file: ReadFile<'_>,
 ) -> Result<Config, Problems> {
     let is_main = |path: &&PathBuf| path.file_name().is_some_and(|name| name == "switchboard.toml");
     let main = files.iter().map(|(path, _)| path).filter(is_main).min_by_key(|path| path.components().count());
@@ -231,7 +266,7 @@ pub fn load_texts_with(
         };
         chosen.push(File { role, path: path.clone(), content: Ok(text.clone()) });
     }
-    read_files(chosen, read_file)
+    read_files(moment, chosen, read_file)
 }
 
 /// What a file is for.
@@ -277,7 +312,7 @@ struct Text {
     text: String,
 }
 
-fn read_files(mut files: Vec<File>, read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Config, Problems> {
+fn read_files(moment: Option<WallTime>, mut files: Vec<File>, read_file: ReadFile<'_>) -> Result<Config, Problems> {
     files.sort_by(|a, b| (a.role, &a.path).cmp(&(b.role, &b.path)));
     let mut findings = Findings::default();
     let mut texts = Vec::new();
@@ -308,7 +343,7 @@ fn read_files(mut files: Vec<File>, read_file: &dyn Fn(&Path) -> io::Result<Vec<
         tree::hide_secrets(&root, &mut findings);
         roots.push((text, root));
     }
-    let config = assemble(&roots, read_file, &mut findings);
+    let config = assemble(moment, &roots, read_file, &mut findings);
     let problems = findings.into_problems();
     match (problems.errors(), config) {
         (0, Some(config)) => Ok(Config { warnings: problems, ..config }),
@@ -365,8 +400,9 @@ fn parse<'t>(id: FileId, text: &'t str, findings: &mut Findings) -> DeTable<'t> 
 }
 
 fn assemble(
+    moment: Option<WallTime>,
     roots: &[(&Text, Table<'_>)],
-    read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    read_file: ReadFile<'_>,
     findings: &mut Findings,
 ) -> Option<Config> {
     let of_role = |role: Role| roots.iter().filter(move |(text, _)| text.role == role);
@@ -401,9 +437,11 @@ fn assemble(
     }
     machine.control.tokens = tokens::read(&root.table("control", &mut Findings::default()), &known(roots), findings);
     let plan = std::sync::Arc::new(whole::plan(&machine, &read, findings));
+    let mut mobiles = warnings::Mobiles::default();
     for ((_, root), read) in of_role(Role::Company).zip(&read) {
-        warnings::of_company(root, &read.company, &plan, findings);
+        warnings::of_company(root, read, &plan, moment, &mut mobiles, findings);
     }
+    warnings::of_machine(root, findings);
     let limits = read.into_iter().map(|read| (read.company.id, read.limits)).collect();
     let warnings = Problems::default();
     let Machine { sip, control, state, log, hep, .. } = machine;

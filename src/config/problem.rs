@@ -96,6 +96,24 @@ impl Problems {
         text
     }
 
+    /// For a log: where each is, and under which key, one a line; nothing of what stands there, which may be a person's number or
+    /// address.
+    pub fn places(&self) -> String {
+        let mut text = String::new();
+        for problem in &self.list {
+            let severity = match problem.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            let place = problem.place.as_ref().map(|place| format!(":{}:{}", place.line, place.column));
+            let file = problem.file.to_string_lossy();
+            let line = format!("{severity}: {file}{} {}", place.unwrap_or_default(), problem.key);
+            text.push_str(printable(line.trim_end()).as_str());
+            text.push('\n');
+        }
+        text
+    }
+
     /// How many, errors and warnings.
     pub fn count(&self) -> usize {
         self.list.len()

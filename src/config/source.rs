@@ -18,7 +18,9 @@ pub(super) struct Source {
     pub(super) text: String,
     /// It could not be read whole: what seems absent from it may be there.
     pub(super) broken: bool,
-    /// Parts that are never shown, in bytes of `text`.
+    /// Where each line begins, the first at 0.
+    line_starts: Vec<usize>,
+    /// Parts that are never shown, in bytes of `text`: in order and apart.
     secrets: Vec<Range<usize>>,
     /// Parts that a fault of syntax makes unreliable.
     doubtful: Vec<Range<usize>>,
@@ -26,12 +28,20 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(path: PathBuf, text: String) -> Source {
-        Source { path, text, broken: false, secrets: Vec::new(), doubtful: Vec::new() }
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let line_starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        Source { path, text, broken: false, line_starts, secrets: Vec::new(), doubtful: Vec::new() }
     }
 
     /// Never show this part.
     pub(super) fn hide(&mut self, span: Range<usize>) {
-        self.secrets.push(span);
+        // Whatever it overlaps becomes one with it; most often it is behind all others.
+        let first = self.secrets.partition_point(|secret| secret.end < span.start);
+        let last = self.secrets.partition_point(|secret| secret.start <= span.end);
+        let met = self.secrets.get(first..last).unwrap_or_default();
+        let start = met.first().map_or(span.start, |secret| secret.start.min(span.start));
+        let end = met.last().map_or(span.end, |secret| secret.end.max(span.end));
+        self.secrets.splice(first..last, std::iter::once(start..end));
     }
 
     /// The syntax is wrong at `at`. What was recovered from there to the next table's header is not judged, and what may be a
@@ -40,7 +50,7 @@ impl Source {
         if !self.broken {
             self.broken = true;
             let found = suspected_secrets(&self.text);
-            self.secrets.extend(found);
+            found.into_iter().for_each(|span| self.hide(span));
         }
         let start = self.line_around(at).start;
         let end = self
@@ -60,7 +70,7 @@ impl Source {
         let start = self.boundary(span.start);
         let end = self.boundary(span.end.max(start));
         let whole = self.line_around(start);
-        let line = 1 + self.text.bytes().take(whole.start).filter(|&byte| byte == b'\n').count();
+        let line = self.line_starts.partition_point(|line_start| *line_start <= start);
         let column = 1 + self.slice(&(whole.start..start)).chars().count();
         let mut excerpt = String::new();
         let mut mark: Option<Range<usize>> = None;
@@ -68,7 +78,8 @@ impl Source {
         for (offset, c) in self.slice(&whole).char_indices() {
             let at = whole.start + offset;
             let before = excerpt.len();
-            let secret = self.secrets.iter().any(|range| range.contains(&at));
+            let next = self.secrets.partition_point(|secret| secret.end <= at);
+            let secret = self.secrets.get(next).is_some_and(|range| range.contains(&at));
             match (secret, hidden) {
                 (true, false) => excerpt.push_str("\"•••\""),
                 (true, true) => {}

@@ -106,6 +106,8 @@ pub(super) struct Findings {
     findings: Vec<Finding>,
     /// Problems with a file as a whole.
     files: Vec<Problem>,
+    /// Files in which an error was found.
+    erroneous: BTreeSet<FileId>,
 }
 
 impl Findings {
@@ -140,6 +142,9 @@ impl Findings {
 
     /// Reports a problem.
     pub(super) fn report(&mut self, finding: Finding) {
+        if finding.severity == Severity::Error {
+            self.erroneous.insert(finding.at.file);
+        }
         self.findings.push(finding);
     }
 
@@ -170,7 +175,7 @@ impl Findings {
     /// Whether there is an error in that file: then what it leaves out, or leaves unused, says nothing.
     pub(super) fn has_errors_in(&self, file: FileId) -> bool {
         let broken = self.sources.get(file.0).is_none_or(|source| source.broken);
-        broken || self.findings.iter().any(|finding| finding.at.file == file && finding.severity == Severity::Error)
+        broken || self.erroneous.contains(&file)
     }
 
     /// Everything that was found, without what only echoes a fault of syntax.

@@ -68,6 +68,8 @@ pub struct Question {
     pub busy: Vec<String>,
     /// Users (`EXT@COMPANY`) taken as away.
     pub away: Vec<String>,
+    /// A user (`EXT@COMPANY`) of whom to say in one sentence whether it rings, and why not.
+    pub user: Option<String>,
 }
 
 /// The answer to a command.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::command::{AgentView, CallView, Command, QueueView, Refusal, RegistrationView, Reply, Status, TrunkView};
 use super::live::Switches;
 use super::{Engine, names, question};
-use crate::id::CompanyId;
-use crate::routing::{self, User};
+use crate::id::{CompanyId, TrunkId};
+use crate::routing::{self, Trunk, User};
 use crate::time::Now;
 
 impl Engine {
@@ -36,7 +36,13 @@ impl Engine {
                 format!("{} is no longer paused", user.id)
             }),
             Command::Explain(asked) => {
-                let live: question::LiveState<'_> = (&self.claims, &self.live, &self.memories, &self.line);
+                let live = question::LiveState {
+                    claims: &self.claims,
+                    presence: &self.live,
+                    memories: &self.memories,
+                    line: &self.line,
+                    trunks: self.trunk_states(),
+                };
                 match question::explain(now, &asked, &self.config, Some(live)) {
                     Ok(record) => Reply::Explained(Box::new(record)),
                     Err(why) => Reply::Refused(Refusal::wrong_question(why)),
@@ -130,6 +136,14 @@ impl Engine {
                 }
             })
             .collect()
+    }
+
+    fn trunk_states(&self) -> BTreeMap<TrunkId, question::TrunkState> {
+        let state = |trunk: &Trunk| question::TrunkState {
+            calls: self.trunk_use.get(&trunk.id).map_or(0, |usage| usage.calls),
+            has_address: !self.proxy_addresses(trunk).is_empty(),
+        };
+        self.config.plan.trunks.values().map(|trunk| (trunk.id.clone(), state(trunk))).collect()
     }
 
     fn zone_of(&self, company: Option<&CompanyId>) -> String {

@@ -18,6 +18,13 @@ pub enum Event {
         /// The peers' name for it, which all its legs share: for the capture, never for a line (it may hold an address).
         call_id: Bytes,
     },
+    /// It began before the daemon's last start.
+    CallResumed {
+        call: CallRef,
+        company: Option<CompanyId>,
+        /// Not displayed: whose call it is in a capture.
+        call_id: Bytes,
+    },
     CallOffered {
         call: CallRef,
         to: String,
@@ -87,6 +94,7 @@ impl Event {
     pub fn call(&self) -> Option<CallRef> {
         match self {
             Event::CallArrived { call, .. }
+            | Event::CallResumed { call, .. }
             | Event::CallOffered { call, .. }
             | Event::CallQueued { call, .. }
             | Event::CallAnswered { call, .. }
@@ -108,6 +116,7 @@ impl Event {
     pub fn level(&self) -> tracing::Level {
         match self {
             Event::CallArrived { .. }
+            | Event::CallResumed { .. }
             | Event::CallOffered { .. }
             | Event::CallQueued { .. }
             | Event::CallAnswered { .. }
@@ -139,6 +148,8 @@ impl std::fmt::Display for Event {
                     None => f.write_str(" for nobody"),
                 }
             }
+            Event::CallResumed { company: Some(company), .. } => write!(f, "goes on after a restart, for {company}"),
+            Event::CallResumed { company: None, .. } => f.write_str("goes on after a restart, for nobody"),
             Event::CallOffered { to, .. } => write!(f, "offered to {to}"),
             Event::CallQueued { place, .. } => write!(f, "waiting, place {place}"),
             Event::CallAnswered { by, .. } => write!(f, "answered by {by}"),

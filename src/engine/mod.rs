@@ -66,7 +66,7 @@ pub use command::{
 pub use event::Event;
 pub use input::{Input, Listener};
 pub use output::Output;
-pub use question::{LiveState, explain};
+pub use question::{LiveState, TrunkState, explain};
 
 use crate::auth::{Digest, Trunks};
 use crate::claim::Claims;

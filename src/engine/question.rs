@@ -1,22 +1,45 @@
 //! `switchboard explain` (product.md §4): the same code as a live call, asked beforehand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{LocalResult, NaiveDateTime, TimeZone as _};
+use chrono::{LocalResult, NaiveDateTime, SecondsFormat, TimeZone as _};
 
 use super::command::Question;
 use super::{caller, names};
 use crate::claim::Claims;
 use crate::config::Config;
 use crate::config::suggest::one_of;
-use crate::id::{CallRef, CompanyId, UserId};
+use crate::id::{CallRef, CompanyId, TrunkId, UserId};
 use crate::number::{self, Caller, DialRules, E164, Form};
-use crate::routing::{self, Arrival, Called, Company, DecisionRecord, Line, Memories, Plan, Presence, Trunk, User};
+use crate::routing::{
+    self, Answer, AnswerCause, Arrival, Called, Company, DecisionRecord, DoorRecord, Line, Memories, Plan, Presence,
+    Reach, Trunk, Unreachable, User,
+};
 use crate::time::{Now, WallTime};
 
 /// What a running engine knows.
-pub type LiveState<'a> = (&'a Claims, &'a dyn Presence, &'a Memories, &'a Line);
+pub struct LiveState<'a> {
+    /// Who is busy.
+    pub claims: &'a Claims,
+    /// Registrations, switches, calls.
+    pub presence: &'a dyn Presence,
+    /// Department memories.
+    pub memories: &'a Memories,
+    /// Who waits for whom.
+    pub line: &'a Line,
+    /// Every trunk.
+    pub trunks: BTreeMap<TrunkId, TrunkState>,
+}
+
+/// A trunk now.
+#[derive(Clone, Copy, Debug)]
+pub struct TrunkState {
+    /// Calls in both directions.
+    pub calls: u32,
+    /// Whether it is known where its proxy is.
+    pub has_address: bool,
+}
 
 /// The call of a question, and of the persons it supposes busy: never one of the engine's, which count from 1.
 const ASKED: CallRef = CallRef(0);
@@ -47,26 +70,70 @@ pub fn explain(
     for name in &question.away {
         away.insert(names::user(plan, name)?.id.clone());
     }
-    let hashing = ahash::RandomState::with_seeds(1, 2, 3, 4);
+    // The engine serves nobody while it answers this, so only what the call can come to is looked at.
+    let reach = Reach::of(plan, &arrival.called);
+    let busy = question.busy.iter().map(|name| person(name, plan, &reach)).collect::<Result<Vec<_>, _>>()?;
+    let about = question.user.as_deref().map(|name| names::user(plan, name)).transpose()?;
     let everybody = Everybody;
-    let (mut claims, presence, memories, line) = match live {
-        Some((claims, presence, memories, line)) => (claims.clone(), presence, memories.clone(), line.clone()),
-        None => (Claims::new(hashing), &everybody as &dyn Presence, Memories::default(), Line::default()),
+    let (mut claims, presence, memories, line, trunks) = match live {
+        Some(LiveState { claims, presence, memories, line, trunks }) => {
+            let who = reach.users.values().chain(&busy).chain(&user).map(|user| (&user.person, &user.id));
+            let memories = company.as_ref().map_or_else(Memories::default, |company| {
+                memories.copy_of(&company.id, reach.departments.iter(), &arrival.caller)
+            });
+            (claims.copy_of(who), presence, memories, line.clone(), trunks)
+        }
+        None => {
+            let hashing = ahash::RandomState::with_seeds(1, 2, 3, 4);
+            let idle = TrunkState { calls: 0, has_address: true };
+            let trunks = plan.trunks.keys().map(|trunk| (trunk.clone(), idle)).collect();
+            (Claims::new(hashing), &everybody as &dyn Presence, Memories::default(), Line::default(), trunks)
+        }
     };
-    for name in &question.busy {
-        let user = person(name, plan)?;
-        // Somebody who is busy already stays so.
-        if claims.take(moment, &user.person, SUPPOSED, &user.id).is_ok() {
+    for user in &busy {
+        // Somebody who is on a call already stays on that.
+        if claims.dial(moment, &user.person, SUPPOSED, &user.id).is_ok() {
             claims.answered(moment, &user.person, SUPPOSED);
         }
     }
-    if let Some((user, company)) = user.zip(company)
+    let supposed = Supposed { plan, presence, away, trunks };
+    let mut record = if let Some(answer) = supposed.trunk_limit(&arrival) {
+        refused_early(moment, &arrival, company.as_deref(), answer)
+    } else if let Some((user, company)) = user.zip(company)
         && let Err((claim, answer)) = caller::claim(moment, &mut claims, ASKED, &user)
     {
-        return Ok(routing::caller_is_busy(moment, &arrival, &company, &claim, answer));
+        routing::caller_is_busy(moment, &arrival, &company, &claim, answer)
+    } else {
+        routing::explain(moment, Arc::clone(plan), arrival, &claims, &supposed, &memories, &line)
+    };
+    record.user_verdict = about.map(|user| routing::verdict(&record, &reach, user));
+    Ok(record)
+}
+
+/// R-8: the trunk has as many calls as it may have.
+fn refused_early(
+    now: Now,
+    arrival: &Arrival,
+    company: Option<&Company>,
+    (answer, evidence): (Answer, String),
+) -> DecisionRecord {
+    let number = match &arrival.called {
+        Called::Number(number) => number.to_string(),
+        Called::User(user) => user.extension.to_string(),
+        Called::Unknown(text) => text.clone(),
+    };
+    let refused = answer.cause;
+    let blank = DecisionRecord::refused(now, number, arrival.caller.to_string(), answer);
+    let utc = chrono::DateTime::from_timestamp_millis(now.wall.unix_millis()).unwrap_or_default();
+    let at = |company: &Company| utc.with_timezone(&company.timezone).to_rfc3339_opts(SecondsFormat::Secs, false);
+    DecisionRecord {
+        company: company.map(|company| company.id.to_string()),
+        at: company.map_or(blank.at.clone(), at),
+        trunk: arrival.trunk.as_ref().map(ToString::to_string),
+        form: arrival.form,
+        door: Some(DoorRecord { refused, evidence }),
+        ..blank
     }
-    let supposed = Supposed { presence, away };
-    Ok(routing::explain(moment, Arc::clone(plan), arrival, &claims, &supposed, &memories, &line))
 }
 
 /// A question as the call it is about.
@@ -187,19 +254,19 @@ fn differs(text: &str, trunks: &[&Arc<Trunk>]) -> String {
     format!("`{text}` is not the same number on every trunk; give --trunk: {}", names.join(", "))
 }
 
-/// A person by its name, or by one of its users; the user.
-fn person(name: &str, plan: &Plan) -> Result<Arc<User>, String> {
-    let mut users = plan.companies.values().flat_map(|company| company.users.values());
-    match users.find(|user| user.person.as_str() == name) {
+/// A person by its name, or by one of its users; the user. Whoever the call can come to is found without a look at every
+/// company, and only theirs are the names compared with one that nobody has.
+fn person(name: &str, plan: &Plan, reach: &Reach) -> Result<Arc<User>, String> {
+    let everybody = || plan.companies.values().flat_map(|company| company.users.values());
+    match reach.users.values().chain(everybody()).find(|user| user.person.as_str() == name) {
         Some(user) => Ok(Arc::clone(user)),
         None if name.contains('@') => names::user(plan, name).map(Arc::clone),
         None => {
-            let persons: BTreeSet<&str> = plan
-                .companies
-                .values()
-                .flat_map(|company| company.users.values())
-                .map(|user| user.person.as_str())
-                .collect();
+            let near = reach.company.iter().flat_map(|company| company.users.values());
+            let persons: BTreeSet<&str> = near.map(|user| user.person.as_str()).collect();
+            if persons.is_empty() {
+                return Err(format!("there is no person `{name}`"));
+            }
             Err(format!("there is no person `{name}`; {}", one_of(name, "persons", persons)))
         }
     }
@@ -251,10 +318,26 @@ impl Presence for Everybody {
     }
 }
 
-/// A presence with some users away.
+/// A presence with some users away, and trunks.
 struct Supposed<'a> {
+    plan: &'a Plan,
     presence: &'a dyn Presence,
     away: BTreeSet<UserId>,
+    trunks: BTreeMap<TrunkId, TrunkState>,
+}
+
+impl Supposed<'_> {
+    fn calls_on(&self, trunk: &TrunkId) -> u32 {
+        self.trunks.get(trunk).map_or(0, |state| state.calls)
+    }
+
+    /// The answer to a call by a trunk that has its calls, and what shows it.
+    fn trunk_limit(&self, arrival: &Arrival) -> Option<(Answer, String)> {
+        let trunk = self.plan.trunks.get(arrival.trunk.as_ref()?)?;
+        let (calls, most) = (self.calls_on(&trunk.id), trunk.max_calls?);
+        let answer = || Answer::new(AnswerCause::TrunkLimit, format!("trunk {} is at its limit", trunk.id));
+        (calls >= most).then(|| (answer(), format!("{calls} of {most} calls")))
+    }
 }
 
 impl Presence for Supposed<'_> {
@@ -273,6 +356,21 @@ impl Presence for Supposed<'_> {
     fn calls_of(&self, company: &CompanyId) -> u32 {
         self.presence.calls_of(company)
     }
+
+    fn lines_left(&self, trunk: &TrunkId) -> Result<Option<u32>, Unreachable> {
+        let trunk = self.plan.trunks.get(trunk).ok_or(Unreachable::Gone)?;
+        let left = trunk.max_calls.map(|most| most.saturating_sub(self.calls_on(&trunk.id)));
+        if left == Some(0) {
+            return Err(Unreachable::AtLimit);
+        }
+        if trunk.proxy.is_none() {
+            return Err(Unreachable::NoProxy);
+        }
+        if !self.trunks.get(&trunk.id).is_some_and(|state| state.has_address) {
+            return Err(Unreachable::NoAddress);
+        }
+        Ok(left)
+    }
 }
 
 #[cfg(test)]
@@ -281,7 +379,7 @@ mod tests {
 
     use super::*;
     use crate::config;
-    use crate::routing::AnswerCause;
+    use crate::routing::{AnswerCause, Verdict};
     use crate::time::Instant;
 
     /// Trunks that write numbers differently, and two companies that share Asha.
@@ -409,6 +507,80 @@ mod tests {
         assert_eq!((answer.status, answer.text.as_str()), (486, "the caller is on another call"));
         assert_eq!(record.door.unwrap().evidence, "at globex since 10:00 IST");
         assert!(record.steps.is_empty());
+    }
+
+    /// What is said of a user of Initech, where sales rings 1, then night (closed at ten) 2; 3 is of projects, and 4 of nothing.
+    fn judged(change: &str, user: &str) -> (Verdict, String) {
+        let initech = r#"
+            name = "Initech"
+            domain = "initech.example"
+            timezone = "Asia/Kolkata"
+            outbound-trunk = "india"
+            #change
+            [hours.evening]
+            week = { mon-sun = ["18:00-22:00"] }
+            [numbers."+918041230000"]
+            routes = [{ hours = "evening", to = "department:projects" }, { to = "department:sales" }]
+            [departments.sales]
+            members = ["1"]
+            overflow = { no-answer = "department:night" }
+            [departments.night]
+            members = ["2"]
+            hours = "evening"
+            [departments.projects]
+            members = ["3"]
+            [users.1]
+            name = "One"
+            password = "a password"
+            [users.2]
+            name = "Two"
+            password = "a password"
+            [users.3]
+            name = "Three"
+            password = "a password"
+            [users.4]
+            name = "Four"
+            password = "a password"
+        "#;
+        let initech = initech.replace("#change", change);
+        let files =
+            [("switchboard.toml", MACHINE), ("companies/initech.toml", &initech), ("companies/acme.toml", ACME)];
+        let files = files.map(|(name, text)| (PathBuf::from(name), text.as_bytes().to_vec()));
+        let config = config::load_texts(&files).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        let now = Now { mono: Instant::from_nanos(5), wall: WallTime::from_unix_millis(1_795_408_200_000) };
+        let question = Question { to: "+918041230000".into(), user: Some(user.into()), ..Question::default() };
+        let verdict = explain(now, &question, &config, None).unwrap().user_verdict.unwrap();
+        (verdict.verdict, verdict.text)
+    }
+
+    #[test]
+    fn a_user_is_judged_in_one_sentence() {
+        for (user, verdict, text) in [
+            ("1@initech", Verdict::Rings, "1@initech rings at once for 25 s as offer 1, in sales"),
+            (
+                "2@initech",
+                Verdict::PassedOver,
+                "2@initech does not ring: night is closed: outside evening until Mon 18:00 IST (it is Mon 10:00; mon 18:00-22:00)",
+            ),
+            (
+                "3@initech",
+                Verdict::NotReached,
+                "3@initech does not ring: it is a member of projects only, and this call comes to sales and night only; \
+                 department:projects is passed: outside evening until Mon 18:00 IST (it is Mon 10:00; mon 18:00-22:00)",
+            ),
+            ("4@initech", Verdict::InNoDepartment, "4@initech does not ring: it is a member of no department"),
+            (
+                "221@acme",
+                Verdict::OtherCompany,
+                "221@acme does not ring: +918041230000 is a number of initech, and 221 a user of acme",
+            ),
+        ] {
+            assert_eq!(judged("", user), (verdict, text.to_owned()));
+        }
+        assert_eq!(
+            judged("status = \"suspended\"", "1@initech"),
+            (Verdict::Refused, "1@initech does not ring: initech is suspended: status is suspended".to_owned())
+        );
     }
 
     #[test]

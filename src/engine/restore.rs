@@ -8,12 +8,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::answers::cause_name;
 use super::branches::{TIMER_C, own_request};
 use super::call::{Call, CallDialog, Fork, Leg, Offer, Peer, Standing};
 use super::ledger::Ledger;
 use super::live::Switches;
 use super::transactions::{Armed, ClientId, ClientKind, ClientOwner, ServerOwner};
-use super::{Engine, Listener};
+use super::{Engine, Event, Listener};
 use crate::claim::{Claim, Hold};
 use crate::config::Config;
 use crate::flow::{Flow, ListenerId};
@@ -204,6 +205,8 @@ impl Engine {
         if let Some(trunk) = &saved.trunk {
             self.count_trunk_up(trunk);
         }
+        let call_id = Bytes::copy_from_slice(request.call_id());
+        self.emit(Event::CallResumed { call: id, company: saved.company.clone(), call_id });
         let keys: Vec<DialogKey> = dialogs.iter().map(|entry| entry.key.clone()).collect();
         let call = Call {
             config,
@@ -238,6 +241,7 @@ impl Engine {
         }
         self.restore_branches(now, id, &saved.branches, is_fresh);
         if let Some(answer) = refusal {
+            self.emit(Event::CallRefused { call: id, status: answer.status, cause: cause_name(answer.cause) });
             self.answer_with(now, server, &answer);
         }
         self.cancel_forks(now, id, |_| true);

@@ -3,6 +3,7 @@
 //! A window belongs to the day it starts on. Whether a moment is inside it is decided on the line of moments, not on
 //! the clock on the wall: both its ends are turned into moments first, which settles the clock changes.
 
+mod rule;
 mod window;
 
 use std::ops::RangeInclusive;

@@ -38,7 +38,7 @@ pub(super) fn enter(
                 return refuse(record, AnswerCause::UnknownNumber, "nobody has this extension", "no user has it");
             }
             let to = Destination::User(user.extension.clone());
-            record.route = Some(RouteRecord { to: words::destination(&to), hours: None, callers: None });
+            record.route = Some(RouteRecord { to: words::destination(&to), hours: None, rule: None, callers: None });
             Ok((Arc::clone(company), to))
         }
         Called::Unknown(_) => {
@@ -79,9 +79,12 @@ fn admit(
 
 /// the number's hours, then the first route that is open to this caller.
 fn route(now: Now, number: &Number, arrival: &Arrival, record: &mut DecisionRecord) -> Result<Destination, Answer> {
-    if let Some(hours) = number.hours.as_ref().filter(|hours| !hours.schedule.is_open(now.wall)) {
-        let evidence = words::outside(hours, now.wall);
-        return refuse(record, AnswerCause::NoRoute, "the number is closed now", &evidence);
+    if let Some(hours) = &number.hours {
+        if !hours.schedule.is_open(now.wall) {
+            let evidence = words::outside(hours, now.wall);
+            return refuse(record, AnswerCause::NoRoute, "the number is closed now", &evidence);
+        }
+        record.number_hours = Some(words::within(hours, now.wall));
     }
     for route in &number.routes {
         match open(now, route, arrival) {
@@ -108,7 +111,8 @@ fn open(now: Now, route: &Route, arrival: &Arrival) -> Result<RouteRecord, Strin
         },
     };
     let hours = route.hours.as_ref().map(|hours| hours.id.to_string());
-    Ok(RouteRecord { to: words::destination(&route.to), hours, callers })
+    let rule = route.hours.as_ref().map(|hours| words::within(hours, now.wall));
+    Ok(RouteRecord { to: words::destination(&route.to), hours, rule, callers })
 }
 
 fn refuse<T>(record: &mut DecisionRecord, cause: AnswerCause, text: &str, evidence: &str) -> Result<T, Answer> {

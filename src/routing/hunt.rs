@@ -32,7 +32,7 @@ use super::order::order;
 use super::step::{Offer, OfferState, Place, Queue, Step, Whom, outcome};
 use super::{
     Answer, AnswerCause, AnsweredRecord, Cause, Company, DecisionRecord, Destination, DoorRecord, MemberRecord,
-    Memories, Mobile, OfferOutcome, OfferRecord, Plan, Presence, Rejection, SkipReason, User, door, words,
+    Memories, Mobile, OfferOutcome, OfferRecord, Plan, Presence, Rejection, SkipReason, StepRecord, User, door, words,
 };
 use crate::claim::{Claim, Claims, Hold};
 use crate::id::{CallRef, DepartmentId, Extension, OfferId, PersonId, TrunkId, UserId};
@@ -161,6 +161,7 @@ pub enum Unreachable {
 pub struct Hunt {
     plan: Arc<Plan>,
     arrival: Arrival,
+    began: Instant,
     /// Whose door the call came through; `None` where it did not.
     company: Option<Arc<Company>>,
     phase: Phase,
@@ -204,6 +205,7 @@ impl Hunt {
         let mut hunt = Hunt {
             plan,
             arrival,
+            began: now.mono,
             company: None,
             phase: Phase::Over,
             offers: Vec::new(),
@@ -463,7 +465,7 @@ impl Hunt {
                     Step::department(now, &company, department, &self.arrival.caller, world.memories, index);
                 let shut = department.hours.as_ref().filter(|hours| !hours.schedule.is_open(now.wall));
                 record.evidence = shut.map(|hours| words::outside(hours, now.wall));
-                self.record.steps.push(record);
+                self.begin_step(now, record);
                 match shut {
                     Some(_) => Some(Turn::Leave(step, Cause::Closed)),
                     None => self.try_members(now, step, world),
@@ -474,7 +476,7 @@ impl Hunt {
                 let Some(user) = user else { return self.end_in_circle() };
                 self.users.push(extension);
                 let (step, record) = Step::user(user, index);
-                self.record.steps.push(record);
+                self.begin_step(now, record);
                 self.try_members(now, step, world)
             }
             Destination::External(number) => {
@@ -483,7 +485,7 @@ impl Hunt {
                     return None;
                 };
                 let (step, record) = Step::external(&number, &trunk, index);
-                self.record.steps.push(record);
+                self.begin_step(now, record);
                 let offered =
                     self.offer(now, Whom::External(number.clone()), index, Target::External { number, trunk });
                 if let Some(record) = self.record.steps.get_mut(index) {
@@ -502,6 +504,11 @@ impl Hunt {
                 None
             }
         }
+    }
+
+    fn begin_step(&mut self, now: Now, mut record: StepRecord) {
+        record.entered_after = Some(seconds(now.mono.since(self.began)));
+        self.record.steps.push(record);
     }
 
     /// a chain that would return ends with the cause it has.
@@ -523,6 +530,7 @@ impl Hunt {
         if let Some(record) = self.record.steps.get_mut(step.index) {
             record.cause = Some(answer.cause);
             record.overflow = to.as_ref().map(words::destination);
+            record.overflow_by = step.place.overflow_key(cause).map(str::to_owned);
         }
         match to {
             Some(destination) => {
@@ -784,7 +792,15 @@ impl Hunt {
         };
         self.effects.push_back(Effect::Offer { id, target });
         let zone = self.company.as_ref().map_or(chrono_tz::Tz::UTC, |company| company.timezone);
-        OfferRecord { offer: number, at: words::stamp(now.wall, zone), mobile, outcome: None, status: None, ring: None }
+        OfferRecord {
+            offer: number,
+            at: words::stamp(now.wall, zone),
+            after: seconds(now.mono.since(self.began)),
+            mobile,
+            outcome: None,
+            status: None,
+            ring: None,
+        }
     }
 
     fn is_ringing(&self) -> bool {
@@ -982,11 +998,14 @@ fn blank_record(now: Now, arrival: &Arrival) -> DecisionRecord {
         form: arrival.form,
         label: None,
         door: None,
+        number_hours: None,
         passed: Vec::new(),
         route: None,
         steps: Vec::new(),
         answered_by: None,
         answer: None,
+        answer_after: None,
+        user_verdict: None,
     }
 }
 

@@ -87,6 +87,26 @@ impl Memories {
         });
     }
 
+    /// A copy of what some departments of a company remember, and of callers that one only: to ask what would be.
+    pub fn copy_of<'a>(
+        &self,
+        company: &CompanyId,
+        departments: impl Iterator<Item = &'a DepartmentId>,
+        caller: &Caller,
+    ) -> Memories {
+        let mut copy = Memories::default();
+        for id in departments {
+            let Some(memory) = self.of(company, id) else { continue };
+            let mut callers = Callers::default();
+            if let Some((extension, at)) = memory.spoke_with(caller) {
+                callers.put(caller, extension, at);
+            }
+            let (last_offered, members) = (memory.last_offered.clone(), memory.members.clone());
+            *copy.of_mut(company, id) = DepartmentMemory { last_offered, members, callers, touched: BTreeSet::new() };
+        }
+        copy
+    }
+
     /// What a department remembers, if anything.
     pub(super) fn of(&self, company: &CompanyId, department: &DepartmentId) -> Option<&DepartmentMemory> {
         self.companies.get(company)?.get(department)

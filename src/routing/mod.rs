@@ -14,8 +14,10 @@ mod memory;
 mod order;
 mod plan;
 mod presence;
+mod reach;
 mod record;
 mod step;
+mod verdict;
 mod words;
 
 pub use answer::{Answer, AnswerCause};
@@ -26,7 +28,9 @@ pub use line::{Line, Since, Ticket};
 pub use memory::Memories;
 pub use plan::*;
 pub use presence::Presence;
+pub use reach::Reach;
 pub use record::{
     AnsweredRecord, DecisionRecord, DoorRecord, MemberRecord, Mobile, OfferOutcome, OfferRecord, PassedRouteRecord,
-    RouteRecord, SkipReason, StepRecord,
+    RouteRecord, SkipReason, StepRecord, UserVerdict, Verdict,
 };
+pub use verdict::verdict;

@@ -1,6 +1,7 @@
 //! What routing asks of the running daemon.
 
-use crate::id::{CompanyId, UserId};
+use super::Unreachable;
+use crate::id::{CompanyId, TrunkId, UserId};
 
 /// What is known about users now, beside the plan and the claims.
 pub trait Presence {
@@ -15,4 +16,14 @@ pub trait Presence {
 
     /// Calls of a company now going on, the one being decided not counted.
     fn calls_of(&self, company: &CompanyId) -> u32;
+
+    /// How many calls more a trunk may take now, `None` for any number: only [`explain`](super::explain) asks beforehand, a
+    /// live call is told when it tries.
+    ///
+    /// # Errors
+    /// Why nothing can go out through it.
+    fn lines_left(&self, trunk: &TrunkId) -> Result<Option<u32>, Unreachable> {
+        let _ = trunk;
+        Ok(None)
+    }
 }

@@ -34,6 +34,9 @@ pub struct DecisionRecord {
     /// Why the call was turned away at the company's door.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub door: Option<DoorRecord>,
+    /// The number's own hours, where it has some and they are open: `office until Mon 13:00 IST (it is Mon 10:00; mon 09:30-13:00)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number_hours: Option<String>,
     /// The routes written before the one taken, and why each was not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed: Vec<PassedRouteRecord>,
@@ -46,6 +49,12 @@ pub struct DecisionRecord {
     pub answered_by: Option<AnsweredRecord>,
     /// How the caller was answered; null while that is not decided.
     pub answer: Option<Answer>,
+    /// Of an explained call: seconds from its arrival to that answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_after: Option<f64>,
+    /// Of an explained call: what becomes of the user that was asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_verdict: Option<UserVerdict>,
 }
 
 impl DecisionRecord {
@@ -61,11 +70,14 @@ impl DecisionRecord {
             form: None,
             label: None,
             door: None,
+            number_hours: None,
             passed: Vec::new(),
             route: None,
             steps: Vec::new(),
             answered_by: None,
             answer: Some(answer),
+            answer_after: None,
+            user_verdict: None,
         }
     }
 }
@@ -95,6 +107,9 @@ pub struct RouteRecord {
     pub to: String,
     /// The hours that were open; null where the route has none.
     pub hours: Option<String>,
+    /// Which line of them, and until when: `office until Mon 13:00 IST (it is Mon 10:00; mon 09:30-13:00)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// The caller pattern that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callers: Option<String>,
@@ -115,6 +130,13 @@ pub struct StepRecord {
     /// The department's strategy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
+    /// The department's hours, where it has some and they are open: `office until Mon 13:00 IST (it is Mon 10:00; mon
+    /// 09:30-13:00)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<String>,
+    /// Seconds from the call's arrival to when the step was entered.
+    #[serde(default, rename = "entered-after", skip_serializing_if = "Option::is_none")]
+    pub entered_after: Option<f64>,
     /// Why the step was left; null while it goes on, and where somebody answered.
     pub cause: Option<AnswerCause>,
     /// What closed it: `outside office until Mon 09:30 IST`; or why the outside number was not to be reached.
@@ -132,6 +154,9 @@ pub struct StepRecord {
     /// Where the call went on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overflow: Option<String>,
+    /// By which key of `overflow`: `busy`, `default` …
+    #[serde(default, rename = "overflow-by", skip_serializing_if = "Option::is_none")]
+    pub overflow_by: Option<String>,
     /// `overflow` would have led back to where the call had been, and it ended here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub circle: bool,
@@ -165,6 +190,9 @@ pub struct OfferRecord {
     pub offer: u32,
     /// When it was made, RFC 3339, on the company's clock.
     pub at: String,
+    /// Seconds from the call's arrival to then.
+    #[serde(default)]
+    pub after: f64,
     /// Whether the user's mobile rings, by itself or beside the phones: a call out through a trunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mobile: Option<Mobile>,
@@ -203,6 +231,49 @@ pub struct AnsweredRecord {
     /// The outside number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<String>,
+}
+
+/// Whether a user rings for a call, and why not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserVerdict {
+    /// `223@acme`
+    pub user: String,
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// One sentence for people.
+    pub text: String,
+    /// The department in which that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
+    /// Why it is skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<SkipReason>,
+    /// The number of its first offer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<u32>,
+    /// Seconds from the call's arrival to that offer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<f64>,
+}
+
+/// What becomes of a user when a call comes and nobody else answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It is offered the call.
+    Rings,
+    /// It is a member of what the call comes to, and is skipped.
+    Skipped,
+    /// It is a member of what the call comes to, and is never looked at: its department is closed, or left before.
+    PassedOver,
+    /// The call comes to no place that it is in.
+    NotReached,
+    /// It is in no department, and no route leads to it.
+    InNoDepartment,
+    /// The number is another company's, or nobody's.
+    OtherCompany,
+    /// The call is refused at the door, or no route is open.
+    Refused,
 }
 
 /// Why a member was not offered a call: the first of these that holds.

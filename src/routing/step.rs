@@ -113,6 +113,11 @@ impl Step {
         let record = StepRecord {
             department: Some(department.id.to_string()),
             strategy: Some(words::strategy(department.strategy).to_owned()),
+            hours: department
+                .hours
+                .as_ref()
+                .filter(|hours| hours.schedule.is_open(now.wall))
+                .map(|hours| words::within(hours, now.wall)),
             sticky: sticky.as_ref().map(|(extension, _)| extension.to_string()),
             members: members_of_record(&department.members),
             ..StepRecord::default()
@@ -207,6 +212,17 @@ impl Place {
             Place::External(_) => return None,
         };
         overflow.by_cause.get(&cause).or(overflow.default.as_ref()).cloned()
+    }
+
+    /// The key of `overflow` that says so.
+    pub(super) fn overflow_key(&self, cause: Cause) -> Option<&'static str> {
+        let overflow = match self {
+            Place::Department(department) => &department.overflow,
+            Place::User([user]) => &user.overflow,
+            Place::External(_) => return None,
+        };
+        let own = overflow.by_cause.contains_key(&cause).then(|| words::cause(cause));
+        own.or(overflow.default.is_some().then_some("default"))
     }
 
     /// The words of R-8's answer when it is left for that cause. An outside number is not told to the caller.

@@ -31,6 +31,18 @@ pub(super) fn strategy(strategy: Strategy) -> &'static str {
     }
 }
 
+/// As the configuration writes it.
+pub(super) fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Closed => "closed",
+        Cause::Unavailable => "unavailable",
+        Cause::Busy => "busy",
+        Cause::Full => "full",
+        Cause::Timeout => "timeout",
+        Cause::NoAnswer => "no-answer",
+    }
+}
+
 /// the row for a step that was left for that cause and leads nowhere else.
 pub(super) fn answer_cause(cause: Cause) -> AnswerCause {
     match cause {
@@ -80,14 +92,27 @@ pub(super) fn clock_to_the_second(at: WallTime, zone: Tz) -> String {
     local(at, zone).format("%H:%M:%S %Z").to_string()
 }
 
-/// `outside office until Mon 09:30 IST`, on the clock of the hours; with the date where the weekday alone could be taken for
-/// another week's.
+/// `outside office until Mon 09:30 IST (it is Sun 10:00; sun closed)`, on the clock of the hours.
 pub(super) fn outside(hours: &NamedHours, now: WallTime) -> String {
-    let Some(next) = hours.schedule.next_change(now) else { return format!("outside {}", hours.id) };
-    let (next, now) = (local(next, hours.schedule.zone), local(now, hours.schedule.zone));
-    let days = next.date_naive().signed_duration_since(now.date_naive()).num_days();
-    let form = if days < AMBIGUOUS_DAYS { "%a %H:%M %Z" } else { "%a %Y-%m-%d %H:%M %Z" };
-    format!("outside {} until {}", hours.id, next.format(form))
+    format!("outside {}{}", hours.id, why(hours, now))
+}
+
+/// `office until Mon 13:00 IST (it is Mon 10:00; mon 09:30-13:00)`, on the clock of the hours, which are open.
+pub(super) fn within(hours: &NamedHours, now: WallTime) -> String {
+    format!("{}{}", hours.id, why(hours, now))
+}
+
+/// Until when it stays so, and by which line; with the date where the weekday alone could be taken for another week's.
+fn why(hours: &NamedHours, now: WallTime) -> String {
+    let zone = hours.schedule.zone;
+    let here = local(now, zone);
+    let until = hours.schedule.next_change(now).map_or_else(String::new, |next| {
+        let next = local(next, zone);
+        let days = next.date_naive().signed_duration_since(here.date_naive()).num_days();
+        let form = if days < AMBIGUOUS_DAYS { "%a %H:%M %Z" } else { "%a %Y-%m-%d %H:%M %Z" };
+        format!(" until {}", next.format(form))
+    });
+    format!("{until} (it is {}; {})", here.format("%a %H:%M"), hours.schedule.line_at(now))
 }
 
 /// From so many days on, a weekday is written with its date.
@@ -119,14 +144,21 @@ mod tests {
         assert_eq!(clock(now, now, Tz::Asia__Kolkata), "10:00 IST");
         assert_eq!(clock(at("2026-11-22T10:00:00Z"), now, Tz::Europe__London), "2026-11-22 10:00 GMT");
         assert_eq!(clock_to_the_second(at("2026-07-01T10:00:05+05:30"), Tz::Europe__London), "05:30:05 BST");
-        assert_eq!(outside(&mondays(), at("2026-11-22T10:00:00Z")), "outside mondays until Mon 09:00 GMT");
+        assert_eq!(
+            outside(&mondays(), at("2026-11-22T10:00:00Z")),
+            "outside mondays until Mon 09:00 GMT (it is Sun 10:00; sun closed)"
+        );
+        let open = at("2026-11-23T10:00:00Z");
+        assert_eq!(within(&mondays(), open), "mondays until Mon 17:00 GMT (it is Mon 10:00; mon 09:00-17:00)");
     }
 
     #[test]
     fn a_weekday_that_is_six_days_away_or_more_has_its_date() {
-        let monday = "outside mondays until Mon 2026-11-30 09:00 GMT";
-        assert_eq!(outside(&mondays(), at("2026-11-23T18:00:00Z")), monday, "seven");
-        assert_eq!(outside(&mondays(), at("2026-11-24T18:00:00Z")), monday, "six");
-        assert_eq!(outside(&mondays(), at("2026-11-25T18:00:00Z")), "outside mondays until Mon 09:00 GMT", "five");
+        let told = |time: &str| outside(&mondays(), at(time));
+        for days in ["2026-11-23T18:00:00Z", "2026-11-24T18:00:00Z"] {
+            assert!(told(days).starts_with("outside mondays until Mon 2026-11-30 09:00 GMT ("), "{}", told(days));
+        }
+        let five = told("2026-11-25T18:00:00Z");
+        assert!(five.starts_with("outside mondays until Mon 09:00 GMT ("), "{five}");
     }
 }

@@ -60,6 +60,7 @@ pub(crate) fn decision(cause: AnswerCause) -> DecisionRecord {
     let offered = |offer, outcome, ring| OfferRecord {
         offer,
         at: "2026-11-22T10:31:00+05:30".to_owned(),
+        after: 0.0,
         mobile: None,
         outcome: Some(outcome),
         status: None,
@@ -84,8 +85,14 @@ pub(crate) fn decision(cause: AnswerCause) -> DecisionRecord {
         form: None,
         label: Some("Sales".to_owned()),
         door: None,
+        number_hours: None,
         passed: Vec::new(),
-        route: Some(RouteRecord { to: "department:sales".to_owned(), hours: Some("office".to_owned()), callers: None }),
+        route: Some(RouteRecord {
+            to: "department:sales".to_owned(),
+            hours: Some("office".to_owned()),
+            rule: None,
+            callers: None,
+        }),
         steps: vec![StepRecord {
             department: Some("sales".to_owned()),
             strategy: Some("serial".to_owned()),
@@ -105,6 +112,8 @@ pub(crate) fn decision(cause: AnswerCause) -> DecisionRecord {
             external: None,
         }),
         answer: Some(Answer::new(cause, "in words")),
+        answer_after: None,
+        user_verdict: None,
     }
 }
 

@@ -13,6 +13,7 @@ mod chaos;
 mod companies;
 mod dialogs;
 mod door;
+mod explain_agrees;
 mod log_lines;
 mod proxy;
 mod races;

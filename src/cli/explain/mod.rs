@@ -38,20 +38,23 @@ pub(super) struct Arguments {
     /// As if this user took no calls; may be repeated
     #[arg(long, value_name = "EXT@COMPANY", value_parser = super::switches::user)]
     away: Vec<String>,
+    /// Say in one sentence whether this user rings, and why not
+    #[arg(long, value_name = "EXT@COMPANY", value_parser = super::switches::user)]
+    user: Option<String>,
     /// The decision record for programs
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(place: &Place, arguments: Arguments, screen: &mut Screen) -> Result<Outcome, Failure> {
-    let Arguments { to, from, trunk, at, busy, away, json } = arguments;
+    let Arguments { to, from, trunk, at, busy, away, user, json } = arguments;
     let mut premise = Premise::of(Assumption::Running);
     premise.suppose(&busy, "on a call");
     premise.suppose(&away, "away");
     if at.is_some() {
         premise.moment = Moment::Another;
     }
-    let question = Question { to, from, trunk, at, busy, away };
+    let question = Question { to, from, trunk, at, busy, away, user };
     let record = match place.given() {
         None => ask_daemon(place, question)?,
         Some(directory) => match config::load(directory) {

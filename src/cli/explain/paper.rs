@@ -75,29 +75,40 @@ pub(in crate::cli) fn show(decision: &Decision, premise: &Premise, screen: &mut 
         title.push_str(&format!(", called by {caller}"));
     }
     if let Some(at) = &decision.at {
-        title.push_str(&format!(", at {at}"));
+        title.push_str(&format!(", {}", day_and_time(at)));
     }
     screen.toned(Tone::Title, harmless(&title))?;
     for line in premise.lines() {
         screen.toned(Tone::Faint, harmless(&line))?;
     }
+    if let Some(verdict) = &decision.user_verdict {
+        let tone = if verdict.verdict == "rings" { Tone::Good } else { Tone::Warning };
+        screen.line("")?;
+        screen.toned(tone, harmless(&verdict.text))?;
+        screen.line("")?;
+    }
     if decision.trunk.is_some() || decision.form.is_some() {
         let trunk = decision.trunk.as_ref().map(|trunk| format!("trunk {trunk}"));
-        let form = decision.form.as_ref().map(|form| format!("written in the form {form}"));
+        let form = decision.form.as_deref().map(|form| format!("written {}", in_words(form)));
         fact("", "by", &[trunk, form].into_iter().flatten().collect::<Vec<_>>().join(", "), screen)?;
     }
     if let Some(door) = &decision.door {
         fact("", "refused", &format!("{}: {}", door.refused, door.evidence), screen)?;
+    }
+    if let Some(hours) = &decision.number_hours {
+        fact("", "number", &format!("open in {hours}"), screen)?;
     }
     for passed in &decision.passed {
         fact("", "passed", &format!("{}: {}", passed.to, passed.evidence), screen)?;
     }
     match &decision.route {
         Some(route) => {
-            let hours = route.hours.as_ref().map(|hours| format!("hours {hours} are open"));
-            let callers = route.callers.as_ref().map(|callers| format!("callers {callers}"));
-            let why: Vec<String> = [hours, callers].into_iter().flatten().collect();
-            let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join(", ")) };
+            let hours = route.hours.as_ref().map(|hours| match &route.rule {
+                Some(rule) => format!("open in {rule}"),
+                None => format!("hours {hours} are open"),
+            });
+            let callers = route.callers.as_ref().map(|callers| format!("for callers {callers}"));
+            let why = [hours, callers].into_iter().flatten().fold(String::new(), |said, why| said + ", " + &why);
             fact("", "route", &format!("{}{why}", route.to), screen)?;
         }
         None => fact("", "route", "none", screen)?,
@@ -109,10 +120,12 @@ pub(in crate::cli) fn show(decision: &Decision, premise: &Premise, screen: &mut 
     }
     if let Some(answer) = &decision.answer {
         let rings = decision.steps.iter().any(Step::rings);
-        let lead = match answer.status {
-            200..=299 => "answered",
-            _ if rings => "if nobody answers",
-            _ => "answer",
+        let lead = match (answer.status, decision.answer_after.filter(|after| *after > 0.0)) {
+            (200..=299, _) => "answered".to_owned(),
+            (_, Some(after)) if rings => format!("if nobody answers, after {}", seconds(after)),
+            (_, Some(after)) => format!("answer after {}", seconds(after)),
+            (_, None) if rings => "if nobody answers".to_owned(),
+            (_, None) => "answer".to_owned(),
         };
         let q850 = answer.q850.map_or(String::new(), |cause| format!(" (Q.850 cause {cause})"));
         let words = [answer.cause.as_deref(), answer.text.as_deref()].into_iter().flatten();
@@ -147,13 +160,18 @@ fn show_step(place: usize, step: &Step, because: Option<&str>, screen: &mut Scre
     }
     screen.line("")?;
     let title = screen.palette().paint(Tone::Title, &harmless(&title));
-    screen.line(format!("{place}. {title}"))?;
+    let when = step.entered_after.map_or_else(String::new, |after| format!(", +{}", seconds(after)));
+    let when = screen.palette().paint(Tone::Faint, &when);
+    screen.line(format!("{place}. {title}{when}"))?;
+    if let Some(hours) = &step.hours {
+        fact("   ", "open", &format!("in {hours}"), screen)?;
+    }
     if let Some(offer) = step.offer {
-        screen.toned(Tone::Good, format!("   {}", rings(offer, step.ring)))?;
+        screen.toned(Tone::Good, format!("   {}", rings(offer, step.after, step.ring)))?;
     }
     show_members(&step.members, screen)?;
     if step.members.is_empty() && step.department.is_some() {
-        screen.toned(Tone::Faint, "   nobody was looked at")?;
+        screen.toned(Tone::Warning, "   it has no members")?;
     }
     if step.strategy.as_deref() == Some("random") {
         fact("   ", "order", "drawn anew for each call", screen)?;
@@ -162,20 +180,47 @@ fn show_step(place: usize, step: &Step, because: Option<&str>, screen: &mut Scre
         fact("   ", "sticky", &format!("the caller spoke with {sticky} before"), screen)?;
     }
     if let Some(wait) = step.wait {
-        fact("   ", "wait", &format!("{} in line", seconds(wait)), screen)?;
+        fact("   ", "wait", &format!("{} in line, while somebody is busy", seconds(wait)), screen)?;
     }
     if let Some(evidence) = &step.evidence {
         fact("   ", "because", evidence, screen)?;
     }
     if let Some(cause) = &step.cause {
         let onward = match (&step.overflow, step.circle) {
-            (Some(overflow), false) => format!(", on to {overflow}"),
-            (Some(overflow), true) => format!(", and {overflow} has had the call already"),
+            (Some(overflow), false) => format!(", on to {overflow}{}", by_key(step.overflow_by.as_deref())),
+            (Some(overflow), true) => {
+                format!(", and {overflow}{} has had the call already", by_key(step.overflow_by.as_deref()))
+            }
             (None, _) => String::new(),
         };
         fact("   ", "left", &format!("{cause}{onward}"), screen)?;
     }
     Ok(())
+}
+
+/// The form of R-1.2 that matched; one of later versions by its name.
+fn in_words(form: &str) -> String {
+    match form {
+        "plus" => "with its +".to_owned(),
+        "international" => "with the international prefix".to_owned(),
+        "national" => "with the national prefix".to_owned(),
+        "bare-international" => "with its country code and no +".to_owned(),
+        "bare-national" => "without country code or prefix".to_owned(),
+        other => format!("in the form {other}"),
+    }
+}
+
+/// The key of the configuration that leads on.
+fn by_key(key: Option<&str>) -> String {
+    key.map_or_else(String::new, |key| format!(" (overflow.{key})"))
+}
+
+/// RFC 3339 as people write it: `Sun 2026-11-22 10:00:00 +05:30`.
+fn day_and_time(at: &str) -> String {
+    match chrono::DateTime::parse_from_rfc3339(at) {
+        Ok(moment) => moment.format("%a %Y-%m-%d %H:%M:%S %:z").to_string(),
+        Err(_) => at.to_owned(),
+    }
 }
 
 /// Who rings, in the order of the offers; then the others as they are written.
@@ -186,9 +231,9 @@ fn show_members(members: &[Member], screen: &mut Screen) -> io::Result<()> {
     for member in offered.iter().chain(&others) {
         let (what, tone, evidence) = match (member.offer, &member.skip) {
             // Why it is not rung again is no reason why it is not rung.
-            (Some(offer), _) => (rings(offer, member.ring), Tone::Good, mobile(member.mobile.as_deref())),
+            (Some(offer), _) => (rings(offer, member.after, member.ring), Tone::Good, mobile(member.mobile.as_deref())),
             (None, Some(skip)) => (format!("skipped: {skip}"), Tone::Warning, member.evidence.as_deref()),
-            (None, None) => ("not reached".to_owned(), Tone::Faint, None),
+            (None, None) => ("not looked at".to_owned(), Tone::Faint, None),
         };
         table.row([
             member.extension.as_deref().unwrap_or("").into(),
@@ -209,10 +254,12 @@ fn mobile(mobile: Option<&str>) -> Option<&'static str> {
     }
 }
 
-fn rings(offer: u32, ring: Option<f64>) -> String {
+/// `+25 s  rings 25 s, offer 2`
+fn rings(offer: u32, after: Option<f64>, ring: Option<f64>) -> String {
+    let after = after.map_or_else(String::new, |after| format!("+{}  ", seconds(after)));
     match ring {
-        Some(ring) => format!("rings {}, offer {offer}", seconds(ring)),
-        None => format!("rings, offer {offer}"),
+        Some(ring) => format!("{after}rings {}, offer {offer}", seconds(ring)),
+        None => format!("{after}rings, offer {offer}"),
     }
 }
 
@@ -261,9 +308,9 @@ mod tests {
     fn the_whole_way_is_told() {
         let text = told(EXAMPLE, Assumption::Running);
         let expected = "\
-+918041234567 of acme, called by +919811112222, at 2026-11-22T10:00:00+05:30
++918041234567 of acme, called by +919811112222, Sun 2026-11-22 10:00:00 +05:30
 as things stand in the running daemon
-route    department:sales (hours office are open)
+route    department:sales, hours office are open
 
 1. sales, simultaneous
    222  ravi@acme.example  rings, offer 1
@@ -307,15 +354,21 @@ if nobody answers: 480 (Q.850 cause 19) no-answer: nobody in support answered
     const WHOLE: &str = r#"{ "number": "+918041234567", "label": "Sales", "company": "acme", "caller": "+919811112222",
         "trunk": "airtel", "form": "national",
         "passed": [ { "to": "user:224", "evidence": "not for this caller" } ],
-        "route": { "to": "department:sales", "hours": null, "callers": "+9198*" },
+        "number-hours": "day until Sun 22:00 IST (it is Sun 10:00; sun 08:00-22:00)",
+        "route": { "to": "department:sales", "hours": "office", "callers": "+9198*",
+                   "rule": "office until Sun 13:00 IST (it is Sun 10:00; sun 09:30-13:00)" },
         "steps": [
-          { "department": "sales", "strategy": "random", "cause": "timeout", "sticky": "221", "wait": 60.0, "overflow": "department:night",
-            "members": [ { "extension": "221", "person": "asha", "offer": 1, "ring": 25.0, "skip": "already-offered", "evidence": "offer 1" } ] },
-          { "department": "night", "strategy": "serial", "cause": "closed", "evidence": "outside night until Mon 20:00 IST", "members": [],
-            "overflow": "external:+919800000000" },
+          { "department": "sales", "strategy": "random", "cause": "timeout", "sticky": "221", "wait": 60.0,
+            "entered-after": 0.0, "hours": "day until Sun 22:00 IST (it is Sun 10:00; sun 08:00-22:00)",
+            "overflow": "department:night", "overflow-by": "default",
+            "members": [ { "extension": "221", "person": "asha", "offer": 1, "after": 0.0, "ring": 25.0, "skip": "already-offered", "evidence": "offer 1" } ] },
+          { "department": "night", "strategy": "serial", "cause": "closed", "evidence": "outside night until Mon 20:00 IST", "entered-after": 85.0,
+            "members": [ { "extension": "223", "person": "mina" } ], "overflow": "external:+919800000000", "overflow-by": "closed" },
           { "external": "+919800000000", "cause": "no-answer", "overflow": "department:sales", "circle": true,
-            "offer": 2, "ring": 60.0 } ],
-        "answer": { "status": 480, "q850": 19, "cause": "no-answer", "text": "nobody answered at the outside number" } }"#;
+            "entered-after": 85.0, "offer": 2, "after": 85.0, "ring": 60.0 } ],
+        "answer": { "status": 480, "q850": 19, "cause": "no-answer", "text": "nobody answered at the outside number" },
+        "answer-after": 145.0,
+        "user-verdict": { "user": "223@acme", "verdict": "passed-over", "text": "223@acme does not ring: night is closed" } }"#;
 
     #[test]
     fn everything_the_record_knows_has_its_line() {
@@ -323,27 +376,32 @@ if nobody answers: 480 (Q.850 cause 19) no-answer: nobody in support answered
         let expected = "\
 +918041234567 (Sales) of acme, called by +919811112222
 as things stand in the running daemon
-by       trunk airtel, written in the form national
-passed   user:224: not for this caller
-route    department:sales (callers +9198*)
 
-1. sales, random
-   221  asha  rings 25 s, offer 1
+223@acme does not ring: night is closed
+
+by       trunk airtel, written with the national prefix
+number   open in day until Sun 22:00 IST (it is Sun 10:00; sun 08:00-22:00)
+passed   user:224: not for this caller
+route    department:sales, open in office until Sun 13:00 IST (it is Sun 10:00; sun 09:30-13:00), for callers +9198*
+
+1. sales, random, +0 s
+   open     in day until Sun 22:00 IST (it is Sun 10:00; sun 08:00-22:00)
+   221  asha  +0 s  rings 25 s, offer 1
    order    drawn anew for each call
    sticky   the caller spoke with 221 before
-   wait     60 s in line
-   left     timeout, on to department:night
+   wait     60 s in line, while somebody is busy
+   left     timeout, on to department:night (overflow.default)
 
-2. night, serial (overflow: timeout)
-   nobody was looked at
+2. night, serial (overflow: timeout), +85 s
+   223  mina  not looked at
    because  outside night until Mon 20:00 IST
-   left     closed, on to external:+919800000000
+   left     closed, on to external:+919800000000 (overflow.closed)
 
-3. outside number +919800000000 (overflow: closed)
-   rings 60 s, offer 2
+3. outside number +919800000000 (overflow: closed), +85 s
+   +85 s  rings 60 s, offer 2
    left     no-answer, and department:sales has had the call already
 
-if nobody answers: 480 (Q.850 cause 19) no-answer: nobody answered at the outside number
+if nobody answers, after 145 s: 480 (Q.850 cause 19) no-answer: nobody answered at the outside number
 ";
         assert_eq!(text, expected);
     }

@@ -25,6 +25,8 @@ pub(in crate::cli) struct Decision {
     #[serde(default)]
     pub(super) door: Option<Door>,
     #[serde(default)]
+    pub(super) number_hours: Option<String>,
+    #[serde(default)]
     pub(super) passed: Vec<Passed>,
     #[serde(default)]
     pub(super) route: Option<Route>,
@@ -32,6 +34,18 @@ pub(in crate::cli) struct Decision {
     pub(super) steps: Vec<Step>,
     #[serde(default)]
     pub(super) answer: Option<Answer>,
+    /// Seconds from the call's arrival to it.
+    #[serde(default)]
+    pub(super) answer_after: Option<f64>,
+    #[serde(default)]
+    pub(super) user_verdict: Option<UserVerdict>,
+}
+
+/// What becomes of the user asked about.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct UserVerdict {
+    pub(super) verdict: String,
+    pub(super) text: String,
 }
 
 /// Turned away before any route.
@@ -55,6 +69,8 @@ pub(super) struct Route {
     #[serde(default)]
     pub(super) hours: Option<String>,
     #[serde(default)]
+    pub(super) rule: Option<String>,
+    #[serde(default)]
     pub(super) callers: Option<String>,
 }
 
@@ -70,6 +86,11 @@ pub(super) struct Step {
     #[serde(default)]
     pub(super) strategy: Option<String>,
     #[serde(default)]
+    pub(super) hours: Option<String>,
+    /// Seconds from the call's arrival to the step.
+    #[serde(default, rename = "entered-after")]
+    pub(super) entered_after: Option<f64>,
+    #[serde(default)]
     pub(super) cause: Option<String>,
     #[serde(default)]
     pub(super) evidence: Option<String>,
@@ -82,11 +103,15 @@ pub(super) struct Step {
     pub(super) wait: Option<f64>,
     #[serde(default)]
     pub(super) overflow: Option<String>,
+    #[serde(default, rename = "overflow-by")]
+    pub(super) overflow_by: Option<String>,
     #[serde(default)]
     pub(super) circle: bool,
     /// The offer to the outside number, and the seconds it rings.
     #[serde(default)]
     pub(super) offer: Option<u32>,
+    #[serde(default)]
+    pub(super) after: Option<f64>,
     #[serde(default)]
     pub(super) ring: Option<f64>,
 }
@@ -107,6 +132,9 @@ pub(super) struct Member {
     pub(super) person: Option<String>,
     #[serde(default)]
     pub(super) offer: Option<u32>,
+    /// Seconds from the call's arrival to the offer.
+    #[serde(default)]
+    pub(super) after: Option<f64>,
     #[serde(default)]
     pub(super) ring: Option<f64>,
     #[serde(default)]

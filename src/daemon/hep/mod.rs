@@ -93,7 +93,9 @@ impl Tap {
             return;
         }
         self.step.push(match event {
-            Event::CallArrived { call, call_id, .. } => Noted::Arrived { call: *call, call_id: call_id.clone() },
+            Event::CallArrived { call, call_id, .. } | Event::CallResumed { call, call_id, .. } => {
+                Noted::Arrived { call: *call, call_id: call_id.clone() }
+            }
             Event::CallAnswered { call, .. } => Noted::Answered { call: *call },
             Event::CallRefused { call, .. } | Event::CallCancelled { call } | Event::CallEnded { call, .. } => {
                 Noted::Over { call: *call, at: wall_micros() }

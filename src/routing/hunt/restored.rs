@@ -63,6 +63,7 @@ impl Hunt {
             arrival,
             company,
             phase: Phase::Over,
+            began: now.mono,
             offers,
             departments: Vec::new(),
             users: Vec::new(),

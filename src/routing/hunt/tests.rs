@@ -481,7 +481,7 @@ fn members_are_skipped_for_the_first_reason_that_holds() {
             "221 disabled: status is pending",
             "222 paused: by an admin",
             "223 away: take-calls is off in the configuration",
-            "224 off-hours: outside evening until Mon 18:00 IST",
+            "224 off-hours: outside evening until Mon 18:00 IST (it is Mon 10:00; mon 18:00-21:00)",
             "225 not-registered: no device is registered",
             "226 on-call: at acme since 10:00 IST",
             "227 wrap-up: at acme until 10:00:10 IST",
@@ -905,7 +905,8 @@ fn the_door_is_passed_in_its_order() {
     let (call, told) = scene.call();
     assert_eq!(told, ["480/31 the number is closed now"]);
     let record = scene.hunts[&call].record();
-    assert_eq!(record.door.as_ref().unwrap().evidence, "outside evening until Mon 18:00 IST");
+    let evidence = &record.door.as_ref().unwrap().evidence;
+    assert!(evidence.starts_with("outside evening until Mon 18:00 IST ("), "{evidence}");
     assert_eq!(record.route, None);
 }
 
@@ -1001,19 +1002,22 @@ fn the_record_has_the_promised_shape_and_can_be_read_back() {
         serde_json::json!({
             "number": "+918041234567", "company": "acme", "caller": "+919811112222", "at": "2026-11-23T10:00:00+05:30",
             "trunk": "airtel", "label": "Sales",
-            "route": { "to": "department:sales", "hours": "office" },
+            "route": { "to": "department:sales", "hours": "office",
+                       "rule": "office until Mon 18:30 IST (it is Mon 10:00; mon 09:30-18:30)" },
             "steps": [
-                { "department": "sales", "strategy": "simultaneous", "cause": "no-answer", "overflow": "department:support",
+                { "department": "sales", "strategy": "simultaneous", "cause": "no-answer", "entered-after": 0.0,
+                  "overflow": "department:support", "overflow-by": "default",
                   "members": [
                     { "extension": "221", "person": "221@acme", "skip": "on-call", "evidence": "at acme since 10:00 IST" },
-                    { "extension": "222", "person": "222@acme", "offer": 1, "at": "2026-11-23T10:00:00+05:30",
+                    { "extension": "222", "person": "222@acme", "offer": 1, "at": "2026-11-23T10:00:00+05:30", "after": 0.0,
                       "outcome": "no-answer", "ring": 25.0 },
                     { "extension": "223", "person": "223@acme", "skip": "not-registered", "evidence": "no device is registered" } ] },
-                { "department": "support", "strategy": "serial", "cause": "no-answer",
+                { "department": "support", "strategy": "serial", "cause": "no-answer", "entered-after": 25.0,
                   "members": [
-                    { "extension": "224", "person": "224@acme", "offer": 2, "at": "2026-11-23T10:00:25+05:30",
+                    { "extension": "224", "person": "224@acme", "offer": 2, "at": "2026-11-23T10:00:25+05:30", "after": 25.0,
                       "outcome": "no-answer", "ring": 25.0 } ] } ],
-            "answer": { "status": 480, "q850": 19, "cause": "no-answer", "text": "nobody in support answered" }
+            "answer": { "status": 480, "q850": 19, "cause": "no-answer", "text": "nobody in support answered" },
+            "answer-after": 50.0
         })
     );
     assert_eq!(serde_json::from_value::<DecisionRecord>(json).unwrap(), record);
