@@ -97,6 +97,7 @@ fn what_another_company_has_is_as_if_it_were_nowhere() {
         json!({ "to": "305@globex", "from": "221@acme" }),
         json!({ "to": "+918041234567", "away": ["305@globex"] }),
         json!({ "to": "+918041234567", "busy": ["gita"] }),
+        json!({ "to": "+918041234567", "user": "305@globex" }),
     ] {
         let reply = house.post("acme", "/v1/explain", &asked);
         assert_eq!(reply.status, 404, "{asked}: {:?}", reply.body);

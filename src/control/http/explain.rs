@@ -42,6 +42,10 @@ pub(super) struct Asking {
     #[serde(default)]
     #[schema(max_items = 64)]
     away: Vec<String>,
+    /// A user (`EXT@COMPANY`) of whom to say in one sentence whether it rings, and why not: `user-verdict`.
+    #[serde(default)]
+    #[schema(max_length = 128)]
+    user: Option<String>,
 }
 
 /// The longest name that can be meant, and the most of them.
@@ -57,17 +61,21 @@ pub(super) async fn explain(
     Said(asking): Said<Asking>,
 ) -> Result<Json<Decision>, Problem> {
     visitor.may(Act::Administer)?;
-    let Asking { to, from, trunk, at, busy, away } = asking;
-    let texts = [Some(&to), from.as_ref(), trunk.as_ref(), at.as_ref()].into_iter().flatten().chain(&busy).chain(&away);
+    let Asking { to, from, trunk, at, busy, away, user } = asking;
+    let texts = [Some(&to), from.as_ref(), trunk.as_ref(), at.as_ref(), user.as_ref()]
+        .into_iter()
+        .flatten()
+        .chain(&busy)
+        .chain(&away);
     if busy.len() > MOST || away.len() > MOST || texts.into_iter().any(|text| text.chars().count() > LONGEST) {
         return Err(Problem::nonsense(format!("at most {MOST} names, each of at most {LONGEST} characters")));
     }
     let config = api.config();
     if !visitor.sees_all() {
-        may_ask(&visitor, &config.plan, &to, from.as_deref(), &busy, &away)?;
+        let users: Vec<&str> = away.iter().chain(&user).map(String::as_str).collect();
+        may_ask(&visitor, &config.plan, &to, from.as_deref(), &busy, &users)?;
     }
-    #[allow(clippy::needless_update)] // what else may be asked is not asked from here
-    let question = Question { to, from, trunk, at, busy, away, ..Question::default() };
+    let question = Question { to, from, trunk, at, busy, away, user };
     let record = match api.listings().command(Command::Explain(question)).await? {
         Reply::Explained(record) => *record,
         Reply::Refused(refusal) if visitor.sees_all() => return Err(Problem::nonsense(refusal.why)),
@@ -93,7 +101,7 @@ fn may_ask(
     to: &str,
     from: Option<&str>,
     busy: &[String],
-    away: &[String],
+    named: &[&str],
 ) -> Result<(), Problem> {
     let own_user = |name: &str| {
         name.trim().rsplit_once('@').is_some_and(|(extension, of)| {
@@ -102,7 +110,7 @@ fn may_ask(
         })
     };
     let users = [Some(to), from].into_iter().flatten().filter(|name| name.contains('@'));
-    if !users.chain(away.iter().map(String::as_str)).all(own_user) {
+    if !users.chain(named.iter().copied()).all(own_user) {
         return Err(Problem::unknown("user"));
     }
     let own_person = |name: &String| {
