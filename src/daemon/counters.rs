@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::metrics::{StepTimes, Tallying};
+
 /// A number that only grows. Written by one thread, read by another.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);
@@ -38,6 +40,10 @@ pub(super) struct Counters {
     pub(super) receive_errors: Counter,
     /// Inputs lost to defects of ours.
     pub(super) defects: Counter,
+    /// How long the engine's steps take.
+    pub(super) steps: StepTimes,
+    /// What counts of calls that are over.
+    pub(super) tallying: Tallying,
     /// Captured datagrams sent to the collector.
     pub(super) capture_sent: Counter,
     /// Datagrams that were not captured because they came faster than they could be sent on.

@@ -331,6 +331,7 @@ impl Core {
         let now = self.clock.now();
         let fed = self.guarded("an input", |engine| engine.handle_input(now, input));
         self.drain();
+        self.counters.steps.observe(self.clock.mono().since(now.mono));
         if fed.is_some() { Fed::Taken } else { Fed::Defect }
     }
 
@@ -343,6 +344,7 @@ impl Core {
             self.resting_until = now.mono + REST;
         }
         self.drain();
+        self.counters.steps.observe(self.clock.mono().since(now.mono));
     }
 
     /// Does everything the engine wants done. What is to be kept comes before what follows from it, and is in the journal
@@ -364,6 +366,7 @@ impl Core {
                     log(&event);
                 }
                 Output::Record(record) => {
+                    self.counters.tallying.add(&record);
                     if tracing::enabled!(target: "switchboard::record", tracing::Level::DEBUG) {
                         let json = serde_json::to_string(&record).unwrap_or_else(|error| error.to_string());
                         tracing::debug!(target: "switchboard::record", call = %record.call, "{json}");

@@ -13,6 +13,7 @@ mod engine_loop;
 mod hep;
 mod listeners;
 mod log;
+pub mod metrics;
 mod notify_systemd;
 mod reload;
 mod run;

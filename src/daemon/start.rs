@@ -15,11 +15,13 @@ use super::counters::Counters;
 use super::engine_loop::{self, Beginning, Heartbeat, Kept, Order};
 use super::hep::Capture;
 use super::listeners::{ListenError, Listeners};
+use super::metrics::Meters;
 use super::notify_systemd::{self, Announce};
 use super::reload::ReloadOutcome;
 use super::store::{Keeper, StoreStatus};
 use super::supervisor::{self, Ask, Charge};
 use crate::config::{self, Config, Problems};
+use crate::control::http::{self, HttpError};
 use crate::control::{self, SocketError};
 use crate::engine::{Command, Reply};
 use crate::state::StoreError;
@@ -27,12 +29,12 @@ use crate::state::StoreError;
 /// How many orders may wait for the engine's thread. Clients wait for room: each has one at a time.
 const ORDERS: usize = 256;
 
-/// Whether the control socket of `[control]` is opened.
+/// Whether what `[control]` names is opened: the control socket and the HTTP interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlSocket {
     /// It is.
     Open,
-    /// It is not: commands come through [`Handle`] only.
+    /// It is not: commands come through [`Handle`] only, and nothing is served over HTTP.
     Absent,
 }
 
@@ -66,6 +68,8 @@ pub enum StartError {
     Listen(ListenError),
     /// The control socket cannot be had.
     Control(SocketError),
+    /// The address of the HTTP interface cannot be had.
+    Http(HttpError),
     /// What was saved cannot be read, or nothing can be saved.
     Store(StoreError),
     /// The system gave no thread or no randomness, or the engine met a defect; in words.
@@ -78,6 +82,7 @@ impl fmt::Display for StartError {
             StartError::Configuration(problems) => f.write_str(&problems.render(false)),
             StartError::Listen(error) => error.fmt(f),
             StartError::Control(error) => error.fmt(f),
+            StartError::Http(error) => error.fmt(f),
             StartError::Store(error) => error.fmt(f),
             StartError::System(error) => f.write_str(error),
         }
@@ -110,7 +115,7 @@ impl Daemon {
         }
     }
 
-    /// With or without the control socket (without, unless said).
+    /// With or without the control socket and the HTTP interface (without, unless said).
     #[must_use]
     pub fn with_control(self, control: ControlSocket) -> Daemon {
         Daemon { control, ..self }
@@ -149,12 +154,20 @@ impl Daemon {
             ControlSocket::Open => Some(control::Server::bind(&config.control.socket).map_err(StartError::Control)?),
             ControlSocket::Absent => None,
         };
+        let presence = match control {
+            ControlSocket::Open => http::Presence::AsConfigured,
+            ControlSocket::Absent => http::Presence::Never,
+        };
+        let (mut http, mut http_beginning) = http::Http::new(Arc::clone(&config), presence);
+        let http_change = http.change_to(&config.control).map_err(StartError::Http)?;
 
         // After the sockets: whoever has those is the one daemon that may write to the store.
         let kept = open_store(&config)?;
         let store = kept.as_ref().map(|kept| kept.keeper.watch());
+        http_beginning.store = store.clone();
         let clock = Clock::start();
         let counters = Arc::new(Counters::default());
+        let tallies = counters.tallying.open();
         let (mut capture, tap) = Capture::new(&counters);
         capture.know(&change.listeners);
         capture.follow(config.hep.as_ref());
@@ -189,12 +202,18 @@ impl Daemon {
 
         let (ask, asks) = mpsc::channel(ORDERS);
         let client = Client { order: order.clone(), ask };
+        let (meters, http_client) = (Meters::new(Arc::clone(&counters)), client.clone());
+        let http_address = Arc::new(Mutex::new(http_change.bound()));
+        http.adopt(http_change, Arc::clone(&config));
+        let http_thread = spawn("http", move || http::run(http_beginning, http_client, meters, tallies))?;
         let charge = Charge {
             directory,
             config,
             password_files,
             listeners,
             addresses: Arc::clone(&addresses),
+            http,
+            http_address: Arc::clone(&http_address),
             order,
             asks,
             client: client.clone(),
@@ -214,7 +233,7 @@ impl Daemon {
                 return Err(error);
             }
         };
-        Ok(Handle { client, addresses, threads: vec![supervisor, engine] })
+        Ok(Handle { client, addresses, http_address, threads: vec![supervisor, http_thread, engine] })
     }
 }
 
@@ -323,6 +342,7 @@ impl Client {
 pub struct Handle {
     client: Client,
     addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    http_address: Arc<Mutex<Option<SocketAddr>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -330,6 +350,11 @@ impl Handle {
     /// Where it listens now, ports chosen by the system filled in.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where it serves HTTP now, a port chosen by the system filled in.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        *self.http_address.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Speaks to it from asynchronous code.

@@ -22,6 +22,7 @@ use super::trunks::{Found, Known, Lookups};
 use super::watch::Watch;
 use crate::config::{self, Config, Problems, counted};
 use crate::control;
+use crate::control::http::{self, Http};
 use crate::id::TrunkId;
 use crate::time::WallTime;
 
@@ -46,6 +47,8 @@ pub(super) struct Charge {
     pub(super) password_files: BTreeSet<PathBuf>,
     pub(super) listeners: Listeners,
     pub(super) addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    pub(super) http: Http,
+    pub(super) http_address: Arc<Mutex<Option<SocketAddr>>>,
     pub(super) order: mpsc::Sender<Order>,
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) client: Client,
@@ -75,6 +78,8 @@ async fn supervise(charge: Charge) {
         password_files,
         listeners,
         addresses,
+        http,
+        http_address,
         order,
         mut asks,
         client,
@@ -110,6 +115,8 @@ async fn supervise(charge: Charge) {
         config,
         listeners,
         addresses,
+        http,
+        http_address,
         order,
         announce,
         counters,
@@ -172,6 +179,8 @@ struct Supervisor {
     config: Arc<Config>,
     listeners: Listeners,
     addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    http: Http,
+    http_address: Arc<Mutex<Option<SocketAddr>>>,
     order: mpsc::Sender<Order>,
     announce: Announce,
     counters: Arc<Counters>,
@@ -229,6 +238,10 @@ impl Supervisor {
             Ok(change) => change,
             Err(error) => return ReloadOutcome::no_socket(at, &error),
         };
+        let http = match self.http.change_to(&config.control) {
+            Ok(http) => http,
+            Err(error) => return ReloadOutcome::failed(at, error.to_string()),
+        };
         self.capture.know(&change.listeners);
         let (done, adopted) = oneshot::channel();
         let adoption = Adoption {
@@ -248,6 +261,7 @@ impl Supervisor {
         }
         self.listeners.adopt(change);
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = self.listeners.addresses();
+        self.move_http(http, &config);
         self.capture.follow(config.hep.as_ref());
         log::follow(&config.log);
         let changes = changes(&self.config, &config);
@@ -264,6 +278,15 @@ impl Supervisor {
             self.tell(trunk.clone(), addresses.clone()).await;
         }
         ReloadOutcome::Adopted { at, changes, warnings: Warnings::of(&self.config.warnings) }
+    }
+
+    /// From now on HTTP is served where the configuration says, under its tokens.
+    fn move_http(&mut self, change: http::Change, config: &Arc<Config>) {
+        let mut address = self.http_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if change.moves() {
+            *address = change.bound();
+        }
+        self.http.adopt(change, Arc::clone(config));
     }
 
     fn keep(&mut self, outcome: &ReloadOutcome, because: Because) {
@@ -310,8 +333,8 @@ fn changes(old: &Config, new: &Config) -> String {
     if old.log.format != new.log.format {
         changes.push_str("; [log] format takes effect at the next start");
     }
-    if old.control != new.control {
-        changes.push_str("; [control] takes effect at the next start");
+    if old.control.socket != new.control.socket {
+        changes.push_str("; the control socket moves at the next start");
     }
     if (&old.state.directory, &old.state.journal) != (&new.state.directory, &new.state.journal) {
         changes.push_str("; the directories of [state] take effect at the next start");

@@ -67,7 +67,7 @@ pub struct Report {
 }
 
 /// The figures of a span.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Totals {
     /// Answered and missed.
@@ -95,7 +95,7 @@ pub struct Totals {
 }
 
 /// Missed calls of a kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[allow(missing_docs)]
 pub struct MissedSums {
     pub cause: String,
@@ -103,7 +103,7 @@ pub struct MissedSums {
 }
 
 /// A day or an hour.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PeriodSums {
     /// `2026-11-22`, or `2026-11-22 10:00`, in the report's zone.
     pub period: String,
@@ -116,7 +116,7 @@ pub struct PeriodSums {
 }
 
 /// An hour of the day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HourSums {
     /// 0 … 23, in the report's zone.
     pub hour: u32,
@@ -127,7 +127,7 @@ pub struct HourSums {
 }
 
 /// A department.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct DepartmentSums {
     /// Whose.
@@ -145,7 +145,7 @@ pub struct DepartmentSums {
 }
 
 /// A user.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct AgentSums {
     /// Whose.
@@ -171,7 +171,7 @@ pub struct AgentSums {
 }
 
 /// How often a member was skipped for a reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[allow(missing_docs)]
 pub struct SkipSums {
     pub reason: String,

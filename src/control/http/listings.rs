@@ -1,0 +1,190 @@
+//! What the engine is asked again and again: each listing is kept for a moment and shared by everybody who asks meanwhile, so that
+//! no number of requests takes more than a small part of the engine's time.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::problem::Problem;
+use crate::daemon::Client;
+use crate::engine::{AgentView, CallView, Command, QueueView, RegistrationView, Reply, Status};
+
+/// How long the engine may think.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a listing is kept at least.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// And how many times as long as it took to make: the engine never gives more than a tenth of its time to one listing.
+const TIMES: u32 = 9;
+
+/// The engine, asked for listings.
+#[derive(Debug)]
+pub(super) struct Listings {
+    client: Client,
+    calls: Slot<Vec<CallView>>,
+    agents: Slot<Vec<AgentView>>,
+    registrations: Slot<Vec<RegistrationView>>,
+    queue: Slot<Vec<QueueView>>,
+    status: Slot<Status>,
+}
+
+impl Listings {
+    pub(super) fn new(client: Client) -> Listings {
+        Listings {
+            client,
+            calls: Slot::default(),
+            agents: Slot::default(),
+            registrations: Slot::default(),
+            queue: Slot::default(),
+            status: Slot::default(),
+        }
+    }
+
+    /// Gives the engine a command.
+    ///
+    /// # Errors
+    /// It is gone, or does not answer.
+    pub(super) async fn command(&self, command: Command) -> Result<Reply, Problem> {
+        match timeout(PATIENCE, self.client.command(command)).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(gone)) => Err(Problem::unavailable(gone.to_string())),
+            Err(_) => Err(Problem::unavailable(format!("the engine gave no answer for {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    pub(super) async fn calls(&self) -> Result<Arc<Vec<CallView>>, Problem> {
+        let ask = || async {
+            match self.command(Command::Calls).await? {
+                Reply::Calls(calls) => Ok(calls),
+                other => Err(unexpected(&other)),
+            }
+        };
+        self.calls.kept(ask).await
+    }
+
+    pub(super) async fn agents(&self) -> Result<Arc<Vec<AgentView>>, Problem> {
+        let ask = || async {
+            match self.command(Command::Agents).await? {
+                Reply::Agents(agents) => Ok(agents),
+                other => Err(unexpected(&other)),
+            }
+        };
+        self.agents.kept(ask).await
+    }
+
+    pub(super) async fn registrations(&self) -> Result<Arc<Vec<RegistrationView>>, Problem> {
+        let ask = || async {
+            match self.command(Command::Registrations).await? {
+                Reply::Registrations(registrations) => Ok(registrations),
+                other => Err(unexpected(&other)),
+            }
+        };
+        self.registrations.kept(ask).await
+    }
+
+    pub(super) async fn queue(&self) -> Result<Arc<Vec<QueueView>>, Problem> {
+        let ask = || async {
+            match self.command(Command::Queue).await? {
+                Reply::Queue(queue) => Ok(queue),
+                other => Err(unexpected(&other)),
+            }
+        };
+        self.queue.kept(ask).await
+    }
+
+    pub(super) async fn status(&self) -> Result<Arc<Status>, Problem> {
+        let ask = || async {
+            match self.command(Command::Status).await? {
+                Reply::Status(status) => Ok(*status),
+                other => Err(unexpected(&other)),
+            }
+        };
+        self.status.kept(ask).await
+    }
+
+    /// Something was changed: whoever asks next sees it.
+    pub(super) async fn forget(&self) {
+        self.calls.forget().await;
+        self.agents.forget().await;
+        self.registrations.forget().await;
+        self.queue.forget().await;
+        self.status.forget().await;
+    }
+}
+
+/// Every command has its one kind of reply.
+pub(super) fn unexpected(reply: &Reply) -> Problem {
+    match reply {
+        Reply::Refused(refusal) => Problem::unavailable(refusal.why.clone()),
+        _ => Problem::defect("the engine gave the reply of another command"),
+    }
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    /// Held while one asks, so that the others wait for the same answer.
+    kept: Mutex<Option<(Arc<T>, Instant)>>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Slot<T> {
+        Slot { kept: Mutex::new(None) }
+    }
+}
+
+impl<T> Slot<T> {
+    async fn kept<F>(&self, ask: impl FnOnce() -> F) -> Result<Arc<T>, Problem>
+    where
+        F: Future<Output = Result<T, Problem>>,
+    {
+        let mut kept = self.kept.lock().await;
+        let asked_at = Instant::now();
+        if let Some((value, until)) = kept.as_ref()
+            && asked_at < *until
+        {
+            return Ok(Arc::clone(value));
+        }
+        let value = Arc::new(ask().await?);
+        let answered_at = Instant::now();
+        *kept = Some((Arc::clone(&value), answered_at + ((answered_at - asked_at) * TIMES).max(FRESH)));
+        Ok(value)
+    }
+
+    async fn forget(&self) {
+        *self.kept.lock().await = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_listing_is_shared_until_it_is_old_or_forgotten() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let asked = Cell::new(0);
+            let slot = Slot::default();
+            let ask = || async {
+                asked.set(asked.get() + 1);
+                Ok(asked.get())
+            };
+            // A problem is nobody's to share.
+            slot.kept(|| async { Err(Problem::unavailable("not now")) }).await.unwrap_err();
+            assert_eq!(*slot.kept(ask).await.unwrap(), 1);
+            slot.forget().await;
+            assert_eq!(*slot.kept(ask).await.unwrap(), 2);
+            // Kept longer than this test may ever take.
+            slot.kept.lock().await.as_mut().unwrap().1 = Instant::now() + Duration::from_secs(3600);
+            assert_eq!(*slot.kept(ask).await.unwrap(), 2);
+            slot.kept.lock().await.as_mut().unwrap().1 = Instant::now();
+            assert_eq!(*slot.kept(ask).await.unwrap(), 3);
+        });
+    }
+}
