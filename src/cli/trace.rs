@@ -214,6 +214,9 @@ fn came_of(offer: &OfferRecord, record: &CallRecord, zone: Tz) -> (Tone, String)
         Some(OfferOutcome::Withdrawn) if record.ended_by == EndedBy::Cancelled => {
             (Tone::Faint, "the caller hung up".to_owned())
         }
+        Some(OfferOutcome::Withdrawn) if record.ended_by == EndedBy::CutOff => {
+            (Tone::Bad, "cut off: the daemon ended while it rang".to_owned())
+        }
         Some(OfferOutcome::Withdrawn) => {
             (Tone::Faint, "withdrawn: somebody else answered, or the call went on".to_owned())
         }

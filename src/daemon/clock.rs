@@ -11,7 +11,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock whose monotonic origin is this moment.
+    /// A clock that begins now.
     pub fn start() -> Clock {
         Clock { origin: std::time::Instant::now() }
     }
@@ -24,17 +24,20 @@ impl Clock {
     /// The monotonic clock alone.
     pub fn mono(&self) -> Instant {
         // 584 years fit into 64 bits of nanoseconds.
-        Instant::from_nanos(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
+        Instant::from_nanos(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)) + BEFORE
     }
 
     /// The same point as the runtime's timers count it.
     pub fn on_runtime(&self, at: Instant) -> tokio::time::Instant {
-        let length = at.since(Instant::ORIGIN);
+        let length = at.since(Instant::ORIGIN + BEFORE);
         // A deadline further away than the platform's clock can say is as good as none; an hour is soon enough to look again.
         let at = self.origin.checked_add(length).unwrap_or_else(|| std::time::Instant::now() + HOUR);
         tokio::time::Instant::from_std(at)
     }
 }
+
+/// How far before its start the clock reaches back: calls that a restart finds began before.
+const BEFORE: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 

@@ -203,7 +203,10 @@ async fn turn(beginning: Beginning) {
             Happening::Stored(Some(StoreReport::Durable { up_to })) => drop(core.feed(Input::Durable { up_to })),
             // The store's thread has told the admin.
             Happening::Stored(Some(StoreReport::Failing { .. } | StoreReport::Recovered)) => {}
-            Happening::Stored(None) => reports = None,
+            Happening::Stored(None) => {
+                tracing::error!("the store's thread has ended, a defect: nothing becomes durable until the next start");
+                reports = None;
+            }
             Happening::Due => {}
         }
         core.on_time();

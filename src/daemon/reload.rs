@@ -62,8 +62,12 @@ impl Warnings {
         if self.count > 0 {
             let warnings = counted(self.count, "warning", "warnings");
             tracing::warn!("the configuration has {warnings}; `switchboard check` tells them");
-            for place in places(&self.problems) {
+            let places = places(&self.problems);
+            for place in places.iter().take(WARNINGS) {
                 tracing::warn!("{place}");
+            }
+            if places.len() > WARNINGS {
+                tracing::warn!("and {} more", places.len() - WARNINGS);
             }
             tracing::debug!("{}", self.text);
         }
@@ -124,7 +128,7 @@ impl ReloadOutcome {
                 tracing::error!(
                     "configuration refused, the old one serves on ({counted}); `switchboard status` and `switchboard check` tell what"
                 );
-                for place in places {
+                for place in places.iter().filter(|place| place.starts_with("error")) {
                     tracing::error!("{place}");
                 }
                 tracing::debug!("{text}");
@@ -135,6 +139,9 @@ impl ReloadOutcome {
 
 /// Where each problem is: `error at companies/acme.toml:47:15, departments.sales.ring`. What it says, and the line it shows, may hold a
 /// person's name or number: the log has those at debug only, whoever asks has them at once.
+/// The most warnings that the log names one by one: there may be one a user.
+const WARNINGS: usize = 20;
+
 fn places(problems: &serde_json::Value) -> Vec<String> {
     let place = |problem: &serde_json::Value| {
         let text = |name: &str| problem.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();

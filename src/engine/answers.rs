@@ -42,5 +42,6 @@ pub(super) fn cause_name(cause: AnswerCause) -> &'static str {
         AnswerCause::Cancelled => "cancelled",
         AnswerCause::Answered => "answered",
         AnswerCause::CutOff => "cut-off",
+        AnswerCause::Draining => "draining",
     }
 }

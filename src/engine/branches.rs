@@ -392,6 +392,7 @@ impl Engine {
         if let Some(fork) = self.calls.get_mut(&id).and_then(|call| call.forks.get_mut(index)) {
             fork.standing = Standing::Ended;
         }
+        self.note_call(id);
         self.let_trunk_go(id, index);
         self.rearm_call(id);
         true

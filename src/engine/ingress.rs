@@ -371,8 +371,7 @@ impl Engine {
         // Corner case 5: the caller knows within 200 ms that we are at it; at once is within.
         self.answer(now, server, 100, "Trying", &[]);
         if self.draining {
-            let mut answer = Answer::new(AnswerCause::TrunkLimit, "Switchboard is shutting down");
-            answer.q850 = Some(41);
+            let answer = Answer::new(AnswerCause::Draining, "Switchboard is shutting down");
             let record = early_record(now, call, &request, &origin, &answer);
             self.refuse_early(now, server, record, &answer);
             return;

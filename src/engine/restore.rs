@@ -52,7 +52,8 @@ impl Engine {
                 continue;
             }
             let flows: Vec<Flow> = bindings.iter().map(|binding| engine.flow_of(binding.flow)).collect();
-            engine.live.location.restore(now, user, bindings.iter().zip(flows));
+            let longest = engine.config.sip.registration_max;
+            engine.live.location.restore(now, longest, user, bindings.iter().zip(flows));
             if engine.live.location.bindings_of(now.mono, user).count() < bindings.len() {
                 engine.note_bindings(now, user);
             }
@@ -86,7 +87,11 @@ impl Engine {
             let hold = match claim.hold {
                 SavedHold::Ringing => Hold::Ringing,
                 SavedHold::OnCall => Hold::OnCall,
-                SavedHold::WrapUp(until) => Hold::WrapUp { until: now.mono + until.since(now.wall), until_wall: until },
+                SavedHold::WrapUp(until) => {
+                    // A clock that was wrong then, or is now, makes no wrap-up longer than it was.
+                    let left = until.since(now.wall).min(until.since(claim.since));
+                    Hold::WrapUp { until: now.mono + left, until_wall: until }
+                }
             };
             let claim = Claim { call: claim.call, user: claim.user.clone(), hold, since: claim.since };
             if claim.stands(now.mono) {
@@ -206,7 +211,9 @@ impl Engine {
             self.count_trunk_up(trunk);
         }
         let call_id = Bytes::copy_from_slice(request.call_id());
-        self.emit(Event::CallResumed { call: id, company: saved.company.clone(), call_id });
+        if answered {
+            self.emit(Event::CallResumed { call: id, company: saved.company.clone(), call_id });
+        }
         let keys: Vec<DialogKey> = dialogs.iter().map(|entry| entry.key.clone()).collect();
         let call = Call {
             config,
@@ -231,7 +238,12 @@ impl Engine {
             cancel_reason: None,
             started_at: saved.started_at,
             answered_at: saved.answered_at,
-            ended_by: if answered { EndedBy::Callee } else { EndedBy::CutOff },
+            ended_by: match saved.final_sent {
+                _ if answered => EndedBy::Callee,
+                None => EndedBy::CutOff,
+                Some(487) => EndedBy::Cancelled,
+                Some(_) => EndedBy::Refused,
+            },
             over: false,
             armed: Armed::default(),
         };
@@ -283,9 +295,11 @@ impl Engine {
             identity: side.identity.clone(),
             target: side.target.clone(),
             route_set: side.route_set.iter().cloned().collect(),
-            cseq: side.cseq.saturating_add(CSEQ_MARGIN),
+            // RFC 3261 §8.1.1.5: less than 2^31.
+            cseq: side.cseq.saturating_add(CSEQ_MARGIN).min(i32::MAX.unsigned_abs()),
         };
         let mono = |at: WallTime| now.mono + at.since(now.wall);
+        let longest = now.mono + self.config.sip.max_call;
         Dialog {
             call_id: saved.call_id.clone(),
             caller: side(&saved.caller),
@@ -293,7 +307,7 @@ impl Engine {
             phase: Phase::Confirmed { unacknowledged_until: None },
             session_until: saved.session_until.map(mono),
             // A limit there is in any case: a call whose BYE passed while no daemon ran must not stay for ever.
-            longest_until: Some(saved.longest_until.map_or(now.mono + self.config.sip.max_call, mono)),
+            longest_until: Some(saved.longest_until.map_or(longest, mono).min(longest)),
         }
     }
 

@@ -87,9 +87,11 @@ impl Location {
     }
 
     /// Puts a user's devices back that were saved, in the order they rang in: those that have not run out since.
+    /// None lasts longer than `longest`, whatever the clock said when it was saved.
     pub fn restore<'a>(
         &mut self,
         now: Now,
+        longest: std::time::Duration,
         user: &UserId,
         saved: impl DoubleEndedIterator<Item = (&'a SavedBinding, Flow)>,
     ) {
@@ -97,6 +99,7 @@ impl Location {
         // The latest update rings first.
         for (saved, flow) in saved.rev() {
             let Some(mut binding) = Binding::restored(now, saved, flow) else { continue };
+            binding.expires_at = binding.expires_at.min(now.mono + longest);
             self.serial += 1;
             binding.serial = self.serial;
             self.deadlines.insert((binding.expires_at, binding.serial), user.clone());

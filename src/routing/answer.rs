@@ -28,6 +28,8 @@ pub enum AnswerCause {
     Cancelled,
     /// Somebody answered: 200.
     Answered,
+    /// The daemon is about to end and takes no new calls.
+    Draining,
     /// The daemon ended before anybody answered: 500, told to the caller at the next start.
     CutOff,
 }
@@ -65,10 +67,11 @@ impl Answer {
             AnswerCause::Cancelled => (487, None),
             AnswerCause::Answered => (200, None),
             // Q.850: temporary failure.
+            AnswerCause::Draining => (503, Some(41)),
             AnswerCause::CutOff => (500, Some(41)),
         };
         let retry_after = match cause {
-            AnswerCause::TrunkLimit => Some(RETRY_AFTER),
+            AnswerCause::TrunkLimit | AnswerCause::Draining => Some(RETRY_AFTER),
             AnswerCause::UnknownNumber
             | AnswerCause::Suspended
             | AnswerCause::BlockedCaller
@@ -144,6 +147,7 @@ mod tests {
             (AnswerCause::Cancelled, 487, None),
             (AnswerCause::Answered, 200, None),
             (AnswerCause::CutOff, 500, Some(41)),
+            (AnswerCause::Draining, 503, Some(41)),
         ] {
             let answer = Answer::new(cause, "words");
             assert_eq!((answer.status, answer.q850), (status, q850), "{cause:?}");

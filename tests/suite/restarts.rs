@@ -343,6 +343,57 @@ fn whoever_waits_in_line_is_told_and_calls_of_two_starts_are_never_called_alike(
 }
 
 #[test]
+fn a_clock_that_was_set_back_while_no_daemon_ran_makes_nothing_last_longer() {
+    let mut world = world();
+    world.phone_mut("asha").behave(Behaviour::answer_after(seconds(1)).hang_up_after(seconds(1)));
+    world.call("airtel", "+918041234567", "+919811112222");
+    world.pass(seconds(5));
+    assert_eq!(world.busy(), ["221@acme wrap-up"]);
+    let second = world.call("airtel", "+918041234567", "+919811112223");
+    world.pass(seconds(3));
+    assert!(world.answered("airtel", second));
+    for name in ["asha", "ravi"] {
+        world.phone_mut(name).stop_refreshing();
+    }
+    let year = i64::from(365 * 24 * 3600) * 1000;
+    world.now.wall = switchboard::time::WallTime::from_unix_millis(world.now.wall.unix_millis() - year);
+    world.restart();
+    world.pass(seconds(31));
+    assert_eq!(world.busy(), ["222@acme on-call"], "thirty seconds of wrap-up, not a year");
+    world.pass(seconds(7_200));
+    assert_eq!(registered(&mut world), Vec::<String>::new(), "no binding lasts longer than the longest");
+    world.pass(seconds(7_201));
+    assert!(world.busy().is_empty(), "nor a call longer than `max-call`");
+    world.end();
+}
+
+#[test]
+fn what_an_offer_had_come_to_is_not_told_anew_and_a_cancelled_call_stays_cancelled() {
+    let mut world = world();
+    world.phone_mut("asha").behave(Behaviour::silent());
+    world.phone_mut("ravi").behave(Behaviour::silent());
+    let call = world.call("airtel", "+918041234567", "+919811112222");
+    // Asha rings out after twenty seconds; her phone never says a word, and then nobody answers its CANCEL.
+    world.pass(seconds(21));
+    world.restart();
+    world.settle();
+    let record = serde_json::to_value(&world.shelf.log.last().unwrap().decision).unwrap();
+    let first = &record["steps"][0]["members"][0];
+    assert_eq!((first["outcome"].as_str(), first["ring"].as_f64()), (Some("no-answer"), Some(20.0)), "{first}");
+    assert_eq!(world.refusal("airtel", call).map(|(status, _)| status), Some(500));
+
+    let call = world.call("airtel", "+918041234567", "+919811112223");
+    world.pass(seconds(2));
+    world.with_trunk("airtel", |trunk, now| trunk.cancel(now, call));
+    world.pass(seconds(2));
+    world.restart();
+    world.settle();
+    let record = world.shelf.log.last().unwrap();
+    assert_eq!((record.ended_by, record.status), (Ended::Cancelled, 487));
+    world.end();
+}
+
+#[test]
 fn a_hundred_restarts_in_the_midst_of_a_conversation_change_nothing_of_it() {
     let globex = format!(
         "name = \"Globex\"\ndomain = \"globex.example\"\ntimezone = \"Europe/Berlin\"\n\n\

@@ -39,7 +39,7 @@ impl Readers {
         let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = match idle {
             Some(reader) => reader,
-            None => CallLog::open(directory)?,
+            None => CallLog::beside_the_store(directory)?,
         };
         // One that failed is not used again.
         let read = work(&reader)?;

@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -20,9 +19,6 @@ use crate::sip::{self, Parsed};
 
 /// How often the log is told that packets cannot be sent, in microseconds.
 const COMPLAIN_EVERY: u64 = 60_000_000;
-
-/// How long one packet may wait for room in the socket's buffer. Meanwhile the engine's steps wait, and are dropped in the end.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Everything the thread has.
 pub(super) struct Sender {
@@ -139,7 +135,8 @@ fn open(collector: SocketAddr) -> io::Result<UdpSocket> {
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
     let socket = UdpSocket::bind(any)?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    // What a full buffer does not take is dropped: nothing of the daemon ever waits for the collector.
+    socket.set_nonblocking(true)?;
     socket.connect(collector)?;
     Ok(socket)
 }

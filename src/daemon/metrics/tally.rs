@@ -158,6 +158,7 @@ fn cause(cause: AnswerCause) -> &'static str {
         AnswerCause::Cancelled => "cancelled",
         AnswerCause::Answered => "answered",
         AnswerCause::CutOff => "cut-off",
+        AnswerCause::Draining => "draining",
     }
 }
 

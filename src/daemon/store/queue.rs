@@ -12,7 +12,7 @@ use crate::state::{Change, JournalReader, Number};
 pub(super) const IN_MEMORY: usize = 16_384;
 
 /// The most that wait in memory where the journal cannot take them. Those beyond are lost if nothing newer replaces them.
-pub(super) const IN_MEMORY_AT_MOST: usize = 131_072;
+pub(super) const IN_MEMORY_AT_MOST: usize = 32_768;
 
 /// Whether somebody waits for what is put to be durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -28,7 +28,7 @@ impl Hunt {
     ) -> Hunt {
         let company = company.and_then(|company| plan.companies.get(company)).map(Arc::clone);
         let offer = |saved: &SavedOffer| -> Option<Offer> {
-            let (step, position, began) = place(&record, saved.id)?;
+            let (step, position, began, ended) = place(&record, saved.id)?;
             let department = saved.department.as_ref().zip(company.as_ref());
             let department = department.and_then(|(id, company)| company.departments.get(id));
             let whom = match (&saved.user, E164::parse(&saved.label)) {
@@ -43,6 +43,9 @@ impl Hunt {
                 OfferState::Answered
             } else if saved.settled {
                 OfferState::Ended
+            } else if ended {
+                // What it came to is written; its phones may still be ending.
+                OfferState::Withdrawn
             } else {
                 OfferState::Ringing
             };
@@ -86,8 +89,8 @@ impl Hunt {
     }
 }
 
-/// Where an offer stands in the record: its step, its member's position, when it was made.
-fn place(record: &DecisionRecord, offer: OfferId) -> Option<(usize, usize, WallTime)> {
+/// Where an offer stands in the record: its step, its member's position, when it was made, whether it is over.
+fn place(record: &DecisionRecord, offer: OfferId) -> Option<(usize, usize, WallTime, bool)> {
     let is_it = |record: &&OfferRecord| record.offer == offer.0;
     let at = |record: &OfferRecord| {
         let at = DateTime::parse_from_rfc3339(&record.at).map(|at| at.timestamp_millis());
@@ -95,11 +98,11 @@ fn place(record: &DecisionRecord, offer: OfferId) -> Option<(usize, usize, WallT
     };
     record.steps.iter().enumerate().find_map(|(step, tried)| {
         if let Some(found) = tried.offered.as_ref().filter(is_it) {
-            return Some((step, 0, at(found)));
+            return Some((step, 0, at(found), found.outcome.is_some()));
         }
         tried.members.iter().enumerate().find_map(|(position, member)| {
             let found = member.offered.as_ref().filter(is_it)?;
-            Some((step, position, at(found)))
+            Some((step, position, at(found), found.outcome.is_some()))
         })
     })
 }

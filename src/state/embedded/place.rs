@@ -26,6 +26,8 @@ const BUSY: Duration = Duration::from_secs(5);
 pub(in crate::state) enum Writing {
     Yes,
     No,
+    /// It may not, and the same process has another that does.
+    Beside,
 }
 
 /// Makes the directory, if only it is missing.
@@ -64,10 +66,15 @@ pub(super) fn private(path: &Path) -> io::Result<()> {
 
 /// Opens a store's file that is there, if its first bytes say that it is ours.
 pub(in crate::state) fn open_file(path: &Path, writing: Writing) -> Result<Connection, StoreError> {
-    judge(path)?;
+    match writing {
+        Writing::Yes | Writing::No => judge(path)?,
+        // To open and close the file past SQLite would drop the locks that this process has on it (POSIX, fcntl): then another
+        // program's backup takes itself for the last user of the file, and removes the log that we write to.
+        Writing::Beside => {}
+    }
     let flags = match writing {
         Writing::Yes => OpenFlags::SQLITE_OPEN_READ_WRITE,
-        Writing::No => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Writing::No | Writing::Beside => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| StoreError::of_sqlite(path, &error))?;
@@ -86,7 +93,7 @@ fn settle(connection: &Connection, writing: Writing) -> rusqlite::Result<()> {
             // A log of a day that a reader held up does not stay that large.
             connection.pragma_update(None, "journal_size_limit", 64 << 20)
         }
-        Writing::No => connection.pragma_update(None, "query_only", true),
+        Writing::No | Writing::Beside => connection.pragma_update(None, "query_only", true),
     }
 }
 

@@ -50,6 +50,7 @@ pub fn cause(cause: AnswerCause) -> &'static str {
         AnswerCause::Cancelled => "cancelled",
         AnswerCause::Answered => "answered",
         AnswerCause::CutOff => "cut-off",
+        AnswerCause::Draining => "draining",
     }
 }
 
