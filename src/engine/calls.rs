@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::Engine;
 use super::answers::{cause_name, phrase, reason_header};
 use super::call::{Call, Peer, Standing};
 use super::event::Event;
 use super::transactions::{Armed, ClientId, ServerId, TimerKey};
-use super::{Engine, caller};
-use crate::auth::{Origin, UserProof};
+use crate::auth::Origin;
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, UserId};
 use crate::proxy::{Admitted, DialogKey, End, Routes};
@@ -333,10 +333,5 @@ impl Engine {
         self.emit(Event::CallRefused { call: record.call, status: answer.status, cause: cause_name(answer.cause) });
         self.answer_with(now, server, answer);
         self.note_over(record);
-    }
-
-    /// a user who calls holds the claim of the person behind it.
-    pub(super) fn claim_caller(&mut self, now: Now, call: CallRef, proof: &UserProof) -> Result<(), Answer> {
-        caller::claim(now, &mut self.claims, call, proof.user()).map_err(|(_, answer)| answer)
     }
 }

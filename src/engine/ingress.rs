@@ -15,6 +15,7 @@ use crate::id::{CallRef, CompanyId, Extension, UserId};
 use crate::number::{self, Caller, DialRules, Form};
 use crate::proxy::{self, Branch, Routes};
 use crate::registrar::AddressOfRecord;
+use crate::routing;
 use crate::routing::{Answer, AnswerCause, Arrival, Called, Company, DecisionRecord};
 use crate::sip::{self, Method, Name, Parsed, Request, Response, Scheme, Uri};
 use crate::state::{CallRecord, EndedBy};
@@ -370,31 +371,6 @@ impl Engine {
         }
         // Corner case 5: the caller knows within 200 ms that we are at it; at once is within.
         self.answer(now, server, 100, "Trying", &[]);
-        if self.draining {
-            let answer = Answer::new(AnswerCause::Draining, "Switchboard is shutting down");
-            let record = early_record(now, call, &request, &origin, &answer);
-            self.refuse_early(now, server, record, &answer);
-            return;
-        }
-        match &origin {
-            Origin::Trunk(proof) => {
-                let trunk = Arc::clone(proof.trunk());
-                if !self.admit_trunk_call(now, &trunk) {
-                    let answer = Answer::new(AnswerCause::TrunkLimit, format!("trunk {} is at its limit", trunk.id));
-                    let record = early_record(now, call, &request, &origin, &answer);
-                    self.refuse_early(now, server, record, &answer);
-                    return;
-                }
-            }
-            Origin::User(proof) => {
-                let proof = proof.clone();
-                if let Err(answer) = self.claim_caller(now, call, &proof) {
-                    let record = early_record(now, call, &request, &origin, &answer);
-                    self.refuse_early(now, server, record, &answer);
-                    return;
-                }
-            }
-        }
         let (called, form, company) = self.read_called(&request, &origin);
         let shuffle = self.draw();
         let arrival = match &origin {
@@ -405,6 +381,12 @@ impl Engine {
             }
             Origin::User(proof) => caller::arrival(call, proof.user(), company.as_ref(), called, form, shuffle),
         };
+        if let Err(refused) = self.admit_call(now, &origin, &arrival, company.as_ref()) {
+            let (answer, decision) = *refused;
+            let record = early_record(now, &request, &arrival, decision, &answer);
+            self.refuse_early(now, server, record, &answer);
+            return;
+        }
         if let Some(transaction) = self.servers.get_mut(&server) {
             transaction.owner = ServerOwner::Call(call);
         }
@@ -412,6 +394,41 @@ impl Engine {
         // trusts us (checklists §2 classes 16, 20).
         let routes = Routes::Replace(Vec::new());
         self.begin_call(now, NewCall { server, request, source: flow, origin, admitted, routes, arrival, company });
+    }
+
+    /// Whether a call may begin at all: the daemon goes on, the trunk has room, the caller's person is free (and is held from now on).
+    fn admit_call(
+        &mut self,
+        now: Now,
+        origin: &Origin,
+        arrival: &Arrival,
+        company: Option<&CompanyId>,
+    ) -> Result<(), Box<(Answer, DecisionRecord)>> {
+        let plan = Arc::clone(&self.config.plan);
+        let company = company.and_then(|company| plan.companies.get(company)).map(Arc::as_ref);
+        let refused = |answer: Answer, evidence: String| {
+            Box::new((answer.clone(), routing::refused_early(now, arrival, company, answer, evidence)))
+        };
+        if self.draining {
+            let answer = Answer::new(AnswerCause::Draining, "Switchboard is shutting down");
+            return Err(refused(answer, "new calls are taken again after its start".to_owned()));
+        }
+        match origin {
+            Origin::Trunk(proof) => {
+                let trunk = proof.trunk();
+                self.admit_trunk_call(now, trunk).map_err(|evidence| {
+                    let answer = Answer::new(AnswerCause::TrunkLimit, format!("trunk {} is at its limit", trunk.id));
+                    refused(answer, evidence)
+                })
+            }
+            // a user who calls holds the claim of the person behind it.
+            Origin::User(proof) => {
+                caller::claim(now, &mut self.claims, arrival.call, proof.user()).map_err(|(claim, answer)| {
+                    let company = company.unwrap_or_else(|| proof.company());
+                    Box::new((answer.clone(), routing::caller_is_busy(now, arrival, company, &claim, answer)))
+                })
+            }
+        }
     }
 
     /// A caller that is no trunk is a user, or a stranger.
@@ -518,25 +535,19 @@ fn read_trunk_caller(request: &Request, dial: &DialRules) -> Caller {
     Caller::read(text.split(';').next().unwrap_or_default(), dial)
 }
 
-/// The record of a call that was refused before anything was looked up.
-fn early_record(now: Now, call: CallRef, request: &Request, origin: &Origin, answer: &Answer) -> CallRecord {
-    let (company, trunk, from_user, caller) = match origin {
-        Origin::Trunk(proof) => {
-            let trunk = proof.trunk();
-            (None, Some(trunk.id.clone()), None, read_trunk_caller(request, &trunk.dial).to_string())
-        }
-        Origin::User(proof) => {
-            let user = &proof.user().id;
-            (Some(proof.company().id.clone()), None, Some(user.clone()), user.extension.to_string())
-        }
-    };
-    let number = request.uri().user_text().unwrap_or_default().chars().take(64).collect();
-    let decision = DecisionRecord::refused(now, number, caller, answer.clone());
+/// The record of a call that was refused before any hunt.
+fn early_record(
+    now: Now,
+    request: &Request,
+    arrival: &Arrival,
+    decision: DecisionRecord,
+    answer: &Answer,
+) -> CallRecord {
     CallRecord {
-        call,
-        company,
-        trunk,
-        from_user,
+        call: arrival.call,
+        company: decision.company.as_ref().map(CompanyId::new),
+        trunk: arrival.trunk.clone(),
+        from_user: arrival.from_user.clone(),
         sip_call_id: String::from_utf8_lossy(request.call_id()).into_owned(),
         decision,
         started_at: now.wall,

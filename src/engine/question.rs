@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{LocalResult, NaiveDateTime, SecondsFormat, TimeZone as _};
+use chrono::{LocalResult, NaiveDateTime, TimeZone as _};
 
 use super::command::Question;
 use super::{caller, names};
@@ -13,8 +13,8 @@ use crate::config::suggest::one_of;
 use crate::id::{CallRef, CompanyId, TrunkId, UserId};
 use crate::number::{self, Caller, DialRules, E164, Form};
 use crate::routing::{
-    self, Answer, AnswerCause, Arrival, Called, Company, DecisionRecord, DoorRecord, Line, Memories, Plan, Presence,
-    Reach, Trunk, Unreachable, User,
+    self, Answer, AnswerCause, Arrival, Called, Company, DecisionRecord, Line, Memories, Plan, Presence, Reach, Trunk,
+    Unreachable, User,
 };
 use crate::time::{Now, WallTime};
 
@@ -97,8 +97,8 @@ pub fn explain(
         }
     }
     let supposed = Supposed { plan, presence, away, trunks };
-    let mut record = if let Some(answer) = supposed.trunk_limit(&arrival) {
-        refused_early(moment, &arrival, company.as_deref(), answer)
+    let mut record = if let Some((answer, evidence)) = supposed.trunk_limit(&arrival) {
+        routing::refused_early(moment, &arrival, company.as_deref(), answer, evidence)
     } else if let Some((user, company)) = user.zip(company)
         && let Err((claim, answer)) = caller::claim(moment, &mut claims, ASKED, &user)
     {
@@ -108,32 +108,6 @@ pub fn explain(
     };
     record.user_verdict = about.map(|user| routing::verdict(&record, &reach, user));
     Ok(record)
-}
-
-/// the trunk has as many calls as it may have.
-fn refused_early(
-    now: Now,
-    arrival: &Arrival,
-    company: Option<&Company>,
-    (answer, evidence): (Answer, String),
-) -> DecisionRecord {
-    let number = match &arrival.called {
-        Called::Number(number) => number.to_string(),
-        Called::User(user) => user.extension.to_string(),
-        Called::Unknown(text) => text.clone(),
-    };
-    let refused = answer.cause;
-    let blank = DecisionRecord::refused(now, number, arrival.caller.to_string(), answer);
-    let utc = chrono::DateTime::from_timestamp_millis(now.wall.unix_millis()).unwrap_or_default();
-    let at = |company: &Company| utc.with_timezone(&company.timezone).to_rfc3339_opts(SecondsFormat::Secs, false);
-    DecisionRecord {
-        company: company.map(|company| company.id.to_string()),
-        at: company.map_or(blank.at.clone(), at),
-        trunk: arrival.trunk.as_ref().map(ToString::to_string),
-        form: arrival.form,
-        door: Some(DoorRecord { refused, evidence }),
-        ..blank
-    }
 }
 
 /// A question as the call it is about.

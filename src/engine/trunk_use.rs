@@ -27,12 +27,15 @@ pub(super) struct TrunkUse {
 
 impl Engine {
     /// whether a trunk may begin one more call now; counts it against the trunk's rate.
-    pub(super) fn admit_trunk_call(&mut self, now: Now, trunk: &Trunk) -> bool {
+    ///
+    /// # Errors
+    /// What shows that it may not: `60 of 60 calls`.
+    pub(super) fn admit_trunk_call(&mut self, now: Now, trunk: &Trunk) -> Result<(), String> {
         let usage = self.trunk_use.entry(trunk.id.clone()).or_default();
-        if trunk.max_calls.is_some_and(|most| usage.calls >= most) {
-            return false;
+        if let Some(most) = trunk.max_calls.filter(|most| usage.calls >= *most) {
+            return Err(format!("{} of {most} calls", usage.calls));
         }
-        let Some(rate) = trunk.max_calls_per_second else { return true };
+        let Some(rate) = trunk.max_calls_per_second else { return Ok(()) };
         let full = u64::from(rate) * 1000;
         if usage.refilled_at == Instant::ORIGIN {
             usage.tokens = full;
@@ -43,10 +46,10 @@ impl Engine {
         usage.tokens = full.min(usage.tokens.saturating_add(passed.saturating_mul(u64::from(rate))));
         usage.refilled_at += Duration::from_millis(passed);
         if usage.tokens < 1000 {
-            return false;
+            return Err(format!("{rate} new calls a second"));
         }
         usage.tokens -= 1000;
-        true
+        Ok(())
     }
 
     pub(super) fn count_trunk_up(&mut self, trunk: &TrunkId) {

@@ -31,10 +31,10 @@ use super::line::{Line, Since, Ticket};
 use super::order::order;
 use super::step::{Offer, OfferState, Place, Queue, Step, Whom, outcome};
 use super::{
-    Answer, AnswerCause, AnsweredRecord, Cause, Company, DecisionRecord, Destination, DoorRecord, MemberRecord,
-    Memories, Mobile, OfferOutcome, OfferRecord, Plan, Presence, Rejection, SkipReason, StepRecord, User, door, words,
+    Answer, AnswerCause, AnsweredRecord, Cause, Company, DecisionRecord, Destination, MemberRecord, Memories, Mobile,
+    OfferOutcome, OfferRecord, Plan, Presence, Rejection, SkipReason, StepRecord, User, door, words,
 };
-use crate::claim::{Claim, Claims, Hold};
+use crate::claim::{Claims, Hold};
 use crate::id::{CallRef, DepartmentId, Extension, OfferId, PersonId, TrunkId, UserId};
 use crate::number::{Caller, E164, Form};
 use crate::time::{Instant, Now, WallTime};
@@ -971,19 +971,8 @@ fn seconds(length: Duration) -> f64 {
     Duration::from_millis(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)).as_secs_f64()
 }
 
-/// The record of a user's call that is refused since the caller's own person is held: no hunt begins.
-pub fn caller_is_busy(now: Now, arrival: &Arrival, company: &Company, claim: &Claim, answer: Answer) -> DecisionRecord {
-    let mut record = blank_record(now, arrival);
-    record.company = Some(company.id.to_string());
-    record.at = words::stamp(now.wall, company.timezone);
-    let evidence = eligibility::held(claim, now, None, company.timezone).evidence;
-    record.door = Some(DoorRecord { refused: answer.cause, evidence });
-    record.answer = Some(answer);
-    record
-}
-
 /// What is known of a call before its company is.
-fn blank_record(now: Now, arrival: &Arrival) -> DecisionRecord {
+pub(super) fn blank_record(now: Now, arrival: &Arrival) -> DecisionRecord {
     DecisionRecord {
         number: match &arrival.called {
             Called::Number(number) => number.to_string(),

@@ -6,6 +6,7 @@
 
 mod answer;
 mod door;
+mod early;
 mod eligibility;
 mod explain;
 mod hunt;
@@ -21,9 +22,10 @@ mod verdict;
 mod words;
 
 pub use answer::{Answer, AnswerCause};
+pub use early::{caller_is_busy, refused_early};
 pub use eligibility::standing;
 pub use explain::explain;
-pub use hunt::{Arrival, Called, Effect, Hunt, OfferEnd, Target, Unreachable, World, caller_is_busy};
+pub use hunt::{Arrival, Called, Effect, Hunt, OfferEnd, Target, Unreachable, World};
 pub use line::{Line, Since, Ticket};
 pub use memory::Memories;
 pub use plan::*;

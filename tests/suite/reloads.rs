@@ -288,6 +288,11 @@ fn a_daemon_that_drains_keeps_its_calls_and_takes_no_new_ones() {
         "{heard:?}"
     );
     assert_eq!(world.phone_mut("ravi").times_rung(), 0);
+    // It is the company's call all the same, and in its log for what it is.
+    let record = serde_json::to_value(world.records.last().unwrap()).unwrap();
+    assert_eq!((&record["company"], &record["decision"]["company"]), (&"acme".into(), &"acme".into()), "{record}");
+    assert_eq!(record["decision"]["number"], "+918041234567");
+    assert_eq!(record["decision"]["door"]["refused"], "draining");
     world.with_trunk("airtel", |trunk, now| trunk.reinvite(now, call));
     world.pass(seconds(1));
     assert!(
