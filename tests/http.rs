@@ -182,6 +182,36 @@ fn a_call_is_in_the_log_of_those_it_concerns() {
 }
 
 #[test]
+fn an_agent_that_called_another_company_reads_nothing_of_how_it_is_run() {
+    let house = House::new();
+    let mut stage = Stage::new(house.port);
+    stage.phone("asha", "221", "a password of hers", "127.6.9.3", Behaviour::ring_only());
+    stage.until("asha is registered", |stage| {
+        stage.phone_saw("asha", |event| matches!(event, PhoneEvent::Registered { .. }))
+    });
+    // Nobody there is registered but by a mobile whose person, herself, is calling.
+    stage.with_phone("asha", |phone, now| phone.call(now, "sip:+442079460123@acme.example"));
+    stage.until("it is refused", |stage| {
+        stage.phone_saw("asha", |event| matches!(event, PhoneEvent::Call(_, CallEvent::Refused { .. })))
+    });
+    let logged = house.until("agent-221", "/v1/log", |reply| reply.body["calls"][0]["call"].is_string());
+    let row = &logged.body["calls"][0];
+    assert_eq!((&row["number"], &row["from-user"]), (&json!("+442079460123"), &json!("221@acme")), "{row}");
+    assert!(row["status"].as_u64().unwrap() >= 400 && row["outcome"].is_string(), "{row}");
+    let path = format!("/v1/log/{}", row["call"].as_str().unwrap());
+    let one = house.get("agent-221", &path);
+    assert_eq!((one.status, &one.body["decision"]["steps"]), (200, &json!([])), "{}", one.text);
+    for text in [&logged.text, &one.text] {
+        for inside in ["globex", "desk", "305", "306", "gita", "\"place\"", "passed", "label"] {
+            assert!(!text.contains(inside), "{inside}: {text}");
+        }
+    }
+    let own = house.get("globex", &path);
+    assert_eq!(own.body["decision"]["steps"][0]["department"], "desk", "{}", own.text);
+    assert_eq!(house.get("acme", &path).status, 404);
+}
+
+#[test]
 fn the_log_is_read_page_by_page() {
     let house = House::new();
     let mut stage = Stage::new(house.port);

@@ -153,7 +153,8 @@ pub(super) enum WhichCalls {
 pub(super) struct LoggedCall {
     /// Its id: `c17`.
     call: String,
-    /// Whose it was; absent for a number that is nobody's.
+    /// Whose it was; absent for a number that is nobody's, and for a company the token may not know of: of a call that an
+    /// agent made to one, only what its own phone was told is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     company: Option<String>,
     /// When it arrived, on the company's clock.
@@ -216,7 +217,15 @@ fn zone_of(config: &Config, company: Option<&str>) -> Tz {
     company.and_then(|company| config.plan.companies.get(company)).map_or(Tz::UTC, |company| company.timezone)
 }
 
-fn logged(visitor: &Visitor, config: &Config, row: CallRow) -> LoggedCall {
+/// Whether what a company did with a call is hidden from the visitor, who made it: an agent that called another company.
+fn hidden(visitor: &Visitor, company: Option<&str>) -> bool {
+    company.is_some_and(|company| !visitor.knows(company))
+}
+
+fn logged(visitor: &Visitor, config: &Config, mut row: CallRow) -> LoggedCall {
+    if hidden(visitor, row.company.as_deref()) {
+        row = CallRow { company: None, trunk: None, route: None, place: None, answered_by: Vec::new(), ..row };
+    }
     let zone = zone_of(config, row.company.as_deref());
     LoggedCall {
         call: row.call,
@@ -358,14 +367,19 @@ pub(super) async fn one_call(
     let unknown = || Problem::unknown("call");
     let call: CallRef = call.parse().map_err(|()| unknown())?;
     let record = look(&api, move |log| log.find(call)).await?;
-    let record = record.filter(|record| may_read(&visitor, record)).ok_or_else(unknown)?;
+    let mut record = record.filter(|record| may_read(&visitor, record)).ok_or_else(unknown)?;
+    let decision = Decision::of(&visitor, &record.decision)?;
+    if hidden(&visitor, record.company.as_ref().map(CompanyId::as_str)) {
+        record.company = None;
+        record.answered_by = Vec::new();
+    }
     let zone = zone_of(&api.config(), record.company.as_ref().map(CompanyId::as_str));
     Ok(Json(LoggedDecision {
         call: record.call.to_string(),
         started_at: written(record.started_at.unix_millis(), zone),
         answered_at: record.answered_at.map(|at| written(at.unix_millis(), zone)),
         ended_at: written(record.ended_at.unix_millis(), zone),
-        decision: Decision::of(&visitor, &record.decision)?,
+        decision,
         sip_call_id: record.sip_call_id,
         answered_by: record.answered_by,
         ended_by: record.ended_by.as_str().to_owned(),
