@@ -109,8 +109,11 @@ fn what_another_company_has_is_as_if_it_were_nowhere() {
 fn switches_are_set_and_seen() {
     let house = House::new();
     let own = "/v1/agents/acme/221/take-calls";
+    let listed = || house.get("acme", "/v1/agents").body["agents"][0]["takes-calls"].clone();
+    assert_eq!(listed(), json!(true));
     let off = house.put("agent-221", own, &json!({ "take-calls": false }));
     assert_eq!((off.status, &off.body["takes-calls"], &off.body["state"]), (200, &json!(false), &json!("away")));
+    assert_eq!(listed(), json!(false), "in the listing that is kept, too");
     assert_eq!(house.get("acme", "/v1/agents/acme/221").body["state"], "away");
     assert_eq!(house.put("agent-221", own, &json!({ "take-calls": true })).body["takes-calls"], true);
     let paused = house.put("acme", "/v1/agents/acme/221/paused", &json!({ "paused": true }));

@@ -76,6 +76,40 @@ impl Listings {
         self.agents.kept(ask).await
     }
 
+    /// One user, as it is this moment.
+    ///
+    /// # Errors
+    /// There is none of that name, or the engine does not answer.
+    pub(super) async fn agent(&self, company: &str, extension: &str) -> Result<AgentView, Problem> {
+        match self.command(Command::Agent { user: format!("{extension}@{company}") }).await? {
+            Reply::Agents(agents) => {
+                let mut found = agents.into_iter();
+                found.next().ok_or_else(|| Problem::unknown("user"))
+            }
+            // It was configured a moment ago.
+            Reply::Refused(_) => Err(Problem::unknown("user")),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// A user was changed: whoever asks next sees it, in the listing that is kept too. Everybody else in that stays as old as it
+    /// is, so that no number of changes makes the engine list them all again.
+    ///
+    /// # Errors
+    /// As [`Listings::agent`].
+    pub(super) async fn changed(&self, company: &str, extension: &str) -> Result<AgentView, Problem> {
+        // Held while the engine is asked: of two changes, what the later one found is what is kept.
+        let mut kept = self.agents.kept.lock().await;
+        let agent = self.agent(company, extension).await?;
+        if let Some((agents, _)) = kept.as_mut() {
+            let mut users = Arc::make_mut(agents).iter_mut();
+            if let Some(old) = users.find(|old| old.company == agent.company && old.extension == agent.extension) {
+                *old = agent.clone();
+            }
+        }
+        Ok(agent)
+    }
+
     pub(super) async fn registrations(&self) -> Result<Arc<Vec<RegistrationView>>, Problem> {
         let ask = || async {
             match self.command(Command::Registrations).await? {
@@ -106,7 +140,7 @@ impl Listings {
         self.status.kept(ask).await
     }
 
-    /// Something was changed: whoever asks next sees it.
+    /// The configuration was changed: whoever asks next sees it.
     pub(super) async fn forget(&self) {
         self.calls.forget().await;
         self.agents.forget().await;
