@@ -93,6 +93,25 @@ fn what_another_company_has_is_as_if_it_were_nowhere() {
     let of_number = |number: &str| house.post("acme", "/v1/explain", &json!({ "to": number }));
     let (other, nowhere) = (of_number("+442079460123"), of_number("+442079460999"));
     assert_eq!((other.status, &other.body), (404, &nowhere.body));
+    for with in [
+        json!({ "from": "221@acme" }),
+        json!({ "trunk": "airtle" }),
+        json!({ "from": "221@acme", "trunk": "airtel" }),
+        // A time that London has not, and India has.
+        json!({ "at": "2026-03-29 01:30" }),
+        json!({ "at": "soon" }),
+    ] {
+        let of_number = |number: &str| {
+            let mut asked = with.clone();
+            asked["to"] = json!(number);
+            house.post("acme", "/v1/explain", &asked)
+        };
+        let (other, nowhere) = (of_number("+442079460123"), of_number("+442079460999"));
+        assert_eq!((other.status, &other.body), (nowhere.status, &nowhere.body), "{with}");
+        assert_eq!(other.status, if with["at"] == "soon" { 400 } else { 404 }, "{with}");
+    }
+    let wrong = house.post("acme", "/v1/explain", &json!({ "to": "+918041234567", "trunk": "airtle" }));
+    assert_eq!(wrong.status, 400, "of its own it is told: {}", wrong.text);
     for asked in [
         json!({ "to": "305@globex", "from": "221@acme" }),
         json!({ "to": "+918041234567", "away": ["305@globex"] }),
