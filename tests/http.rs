@@ -93,6 +93,25 @@ fn what_another_company_has_is_as_if_it_were_nowhere() {
     let of_number = |number: &str| house.post("acme", "/v1/explain", &json!({ "to": number }));
     let (other, nowhere) = (of_number("+442079460123"), of_number("+442079460999"));
     assert_eq!((other.status, &other.body), (404, &nowhere.body));
+    for with in [
+        json!({ "from": "221@acme" }),
+        json!({ "trunk": "airtle" }),
+        json!({ "from": "221@acme", "trunk": "airtel" }),
+        // A time that London has not, and India has.
+        json!({ "at": "2026-03-29 01:30" }),
+        json!({ "at": "soon" }),
+    ] {
+        let of_number = |number: &str| {
+            let mut asked = with.clone();
+            asked["to"] = json!(number);
+            house.post("acme", "/v1/explain", &asked)
+        };
+        let (other, nowhere) = (of_number("+442079460123"), of_number("+442079460999"));
+        assert_eq!((other.status, &other.body), (nowhere.status, &nowhere.body), "{with}");
+        assert_eq!(other.status, if with["at"] == "soon" { 400 } else { 404 }, "{with}");
+    }
+    let wrong = house.post("acme", "/v1/explain", &json!({ "to": "+918041234567", "trunk": "airtle" }));
+    assert_eq!(wrong.status, 400, "of its own it is told: {}", wrong.text);
     for asked in [
         json!({ "to": "305@globex", "from": "221@acme" }),
         json!({ "to": "+918041234567", "away": ["305@globex"] }),
@@ -109,8 +128,11 @@ fn what_another_company_has_is_as_if_it_were_nowhere() {
 fn switches_are_set_and_seen() {
     let house = House::new();
     let own = "/v1/agents/acme/221/take-calls";
+    let listed = || house.get("acme", "/v1/agents").body["agents"][0]["takes-calls"].clone();
+    assert_eq!(listed(), json!(true));
     let off = house.put("agent-221", own, &json!({ "take-calls": false }));
     assert_eq!((off.status, &off.body["takes-calls"], &off.body["state"]), (200, &json!(false), &json!("away")));
+    assert_eq!(listed(), json!(false), "in the listing that is kept, too");
     assert_eq!(house.get("acme", "/v1/agents/acme/221").body["state"], "away");
     assert_eq!(house.put("agent-221", own, &json!({ "take-calls": true })).body["takes-calls"], true);
     let paused = house.put("acme", "/v1/agents/acme/221/paused", &json!({ "paused": true }));
@@ -179,6 +201,36 @@ fn a_call_is_in_the_log_of_those_it_concerns() {
     let report = house.until("manager", "/v1/report?company=acme", |reply| reply.body["totals"]["answered"] == 1);
     assert_eq!((&report.body["timezone"], &report.body["totals"]["missed"]), (&json!("Asia/Kolkata"), &json!(0)));
     assert_eq!(house.get("globex", "/v1/report").body["totals"]["calls"], 0);
+}
+
+#[test]
+fn an_agent_that_called_another_company_reads_nothing_of_how_it_is_run() {
+    let house = House::new();
+    let mut stage = Stage::new(house.port);
+    stage.phone("asha", "221", "a password of hers", "127.6.9.3", Behaviour::ring_only());
+    stage.until("asha is registered", |stage| {
+        stage.phone_saw("asha", |event| matches!(event, PhoneEvent::Registered { .. }))
+    });
+    // Nobody there is registered but by a mobile whose person, herself, is calling.
+    stage.with_phone("asha", |phone, now| phone.call(now, "sip:+442079460123@acme.example"));
+    stage.until("it is refused", |stage| {
+        stage.phone_saw("asha", |event| matches!(event, PhoneEvent::Call(_, CallEvent::Refused { .. })))
+    });
+    let logged = house.until("agent-221", "/v1/log", |reply| reply.body["calls"][0]["call"].is_string());
+    let row = &logged.body["calls"][0];
+    assert_eq!((&row["number"], &row["from-user"]), (&json!("+442079460123"), &json!("221@acme")), "{row}");
+    assert!(row["status"].as_u64().unwrap() >= 400 && row["outcome"].is_string(), "{row}");
+    let path = format!("/v1/log/{}", row["call"].as_str().unwrap());
+    let one = house.get("agent-221", &path);
+    assert_eq!((one.status, &one.body["decision"]["steps"]), (200, &json!([])), "{}", one.text);
+    for text in [&logged.text, &one.text] {
+        for inside in ["globex", "desk", "305", "306", "gita", "\"place\"", "passed", "label"] {
+            assert!(!text.contains(inside), "{inside}: {text}");
+        }
+    }
+    let own = house.get("globex", &path);
+    assert_eq!(own.body["decision"]["steps"][0]["department"], "desk", "{}", own.text);
+    assert_eq!(house.get("acme", &path).status, 404);
 }
 
 #[test]

@@ -170,6 +170,27 @@ fn programs_get_json() {
 }
 
 #[test]
+fn programs_get_every_call_or_are_told_of_the_rest() {
+    let mut books = Books::new();
+    let more: Vec<(Number, Change)> = (6..=150)
+        .map(|number| (Number(number), Change::Over(Box::new(call(number, "acme", "+919811114444", 30, "answered")))))
+        .collect();
+    books.store.as_mut().unwrap().write(&more).unwrap();
+    let every: Value = serde_json::from_str(&books.done(&["log", "--json"])).unwrap();
+    let names: std::collections::BTreeSet<&str> =
+        every.as_array().unwrap().iter().map(|call| call["call"].as_str().unwrap()).collect();
+    assert_eq!((names.len(), every.as_array().unwrap().len()), (150, 150));
+    assert_eq!(books.done(&["log", "--csv"]).lines().count(), 151);
+    assert!(books.run(&["log", "--json"]).stderr.is_empty());
+    for form in ["--json", "--csv"] {
+        let said = String::from_utf8(books.run(&["log", form, "--limit", "120"]).stderr).unwrap();
+        assert!(said.contains("more than these 120"), "{said}");
+        assert!(books.run(&["log", form, "--limit", "150"]).stderr.is_empty());
+    }
+    assert!(books.done(&["log"]).contains("there are more than these 100"));
+}
+
+#[test]
 fn a_call_is_traced_by_either_of_its_names() {
     let books = Books::new();
     let text = books.done(&["trace", "c1"]);
@@ -223,6 +244,7 @@ fn the_log_is_read_with_no_daemon_and_beside_one() {
 fn what_stands_in_the_way_is_said() {
     let books = Books::new();
     assert!(books.refused(&["log", "--since", "soon"], 2).contains("`soon` is no time"));
+    assert!(books.refused(&["log", "--since", "+262142-12-31 23:59"], 2).contains("is no time"));
     assert!(books.refused(&["log", "--company", "acmee"], 2).contains("acme, globex"));
     assert!(books.refused(&["log", "--json", "--csv"], 2).contains("cannot be used with"));
     assert!(books.refused(&["report", "--day", "--week"], 2).contains("cannot be used with"));

@@ -8,12 +8,12 @@ use super::local_time::{clock, length};
 use super::moment;
 use super::outcome::{Failure, Outcome};
 use super::place::Place;
-use super::screen::{Screen, Tone};
+use super::screen::{Screen, Tone, complain};
 use super::spreadsheet::Spreadsheet;
 use super::table::{Align, Cell, Table};
 use crate::daemon::wall;
 use crate::id::{CompanyId, Extension, UserId};
-use crate::state::{CallRow, Companies, Filter, Which};
+use crate::state::{CallLog, CallRow, Companies, Filter, Page, StoreError, Which};
 use crate::time::WallTime;
 
 #[derive(Debug, clap::Args)]
@@ -45,9 +45,9 @@ pub(super) struct Arguments {
     /// With this outcome: answered, cancelled, no-answer, busy, closed …
     #[arg(long, value_name = "OUTCOME")]
     outcome: Option<String>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = Filter::DEFAULT_LIMIT, value_parser = clap::value_parser!(u32).range(1..=i64::from(Filter::HIGHEST_LIMIT)))]
-    limit: u32,
+    /// At most so many [default: 100; with --json and --csv every one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(Filter::HIGHEST_LIMIT)))]
+    limit: Option<u32>,
     /// A list for programs
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -79,10 +79,15 @@ pub(super) fn run(place: &Place, arguments: Arguments, screen: &mut Screen) -> R
         trunk: arguments.trunk,
         outcome: arguments.outcome,
         sip_call_id: None,
-        limit: arguments.limit,
+        limit: arguments.limit.unwrap_or(Filter::DEFAULT_LIMIT),
         after: None,
     };
-    let page = books.log.query(&filter)?;
+    let for_programs = arguments.json || arguments.csv;
+    let page = match arguments.limit {
+        // A program has nobody who would see that the list was cut.
+        None if for_programs => every_page(&books.log, filter)?,
+        None | Some(_) => books.log.query(&filter)?,
+    };
     if arguments.json {
         screen.json(&page.calls)?;
     } else if arguments.csv {
@@ -96,7 +101,24 @@ pub(super) fn run(place: &Place, arguments: Arguments, screen: &mut Screen) -> R
             )?;
         }
     }
+    if for_programs && page.next.is_some() {
+        complain(&format!("there are more than these {}: --limit cut them off", page.calls.len()))?;
+    }
     Ok(Outcome::Done)
+}
+
+/// Every call, as one page.
+fn every_page(log: &CallLog, mut filter: Filter) -> Result<Page, StoreError> {
+    filter.limit = Filter::HIGHEST_LIMIT;
+    let mut calls = Vec::new();
+    loop {
+        let page = log.query(&filter)?;
+        calls.extend(page.calls);
+        filter.after = page.next;
+        if filter.after.is_none() {
+            return Ok(Page { calls, next: None });
+        }
+    }
 }
 
 /// A number as people write it; a name as it is.

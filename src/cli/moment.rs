@@ -21,7 +21,8 @@ pub(super) fn read(text: &str, now: WallTime, zone: Tz) -> Result<WallTime, Stri
         return Ok(WallTime::from_unix_millis(now.unix_millis().saturating_sub(ago)));
     }
     let forms = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
-    if let Some(local) = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()) {
+    let local = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    if let Some(local) = local.filter(|_| begins_with_a_year(text)) {
         return Ok(on_clock(local, zone));
     }
     date(text, now, zone).map(|date| midnight(date, zone)).map_err(|_| {
@@ -43,8 +44,15 @@ pub(super) fn date(text: &str, now: WallTime, zone: Tz) -> Result<NaiveDate, Str
         "today" => Ok(today),
         "yesterday" => Ok(today.pred_opt().unwrap_or(today)),
         other => NaiveDate::parse_from_str(other, "%Y-%m-%d")
-            .map_err(|_| format!("`{text}` is no date: write 2026-11-22, today or yesterday")),
+            .ok()
+            .filter(|_| begins_with_a_year(other))
+            .ok_or_else(|| format!("`{text}` is no date: write 2026-11-22, today or yesterday")),
     }
+}
+
+/// Four digits, as RFC 3339 has them: the calendar goes on to where the clock ends, and what is computed from its days would not.
+fn begins_with_a_year(text: &str) -> bool {
+    text.split_once('-').is_some_and(|(year, _)| year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// When that day begins on that clock.
@@ -54,7 +62,7 @@ pub(super) fn midnight(date: NaiveDate, zone: Tz) -> WallTime {
 
 /// A local time that occurs twice is its first; one that does not exist the first moment after the gap (as ).
 fn on_clock(local: NaiveDateTime, zone: Tz) -> WallTime {
-    let minutes = (0..24 * 60).map(|minutes| local + TimeDelta::minutes(minutes));
+    let minutes = (0..24 * 60).filter_map(|minutes| local.checked_add_signed(TimeDelta::minutes(minutes)));
     let at = minutes.filter_map(|local| zone.from_local_datetime(&local).earliest()).next();
     WallTime::from_unix_millis(at.map_or(0, |at| at.timestamp_millis()))
 }
@@ -102,6 +110,18 @@ mod tests {
         for text in ["", "h", "-2h", "tomorrow", "2026-13-01", "10:00", "99999999999999999999d", "2 d", "é"] {
             assert!(read(text, NOW, Tz::Asia__Kolkata).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn years_have_four_digits_and_none_is_too_far() {
+        for text in
+            ["+262142-12-31 23:59", "+262142-12-31", "-262143-01-01", "12026-11-22", "26-11-22", "026-11-22 10:00"]
+        {
+            assert!(read(text, NOW, Tz::Asia__Kolkata).is_err(), "{text}");
+            assert!(date(text, NOW, Tz::Asia__Kolkata).is_err(), "{text}");
+        }
+        assert_eq!(utc("9999-12-31 23:59", Tz::UTC), "9999-12-31T23:59:00+00:00");
+        assert_eq!(utc("0001-01-01", Tz::UTC), "0001-01-01T00:00:00+00:00");
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub enum Command {
     Calls,
     /// Users, and whether each could be rung now.
     Agents,
+    /// One of them.
+    Agent {
+        /// Whom.
+        user: String,
+    },
     /// Live bindings.
     Registrations,
     /// Calls that wait.
@@ -80,7 +85,7 @@ pub enum Reply {
     Status(Box<Status>),
     /// To [`Command::Calls`], oldest first.
     Calls(Vec<CallView>),
-    /// To [`Command::Agents`], by company and extension.
+    /// To [`Command::Agents`], by company and extension; to [`Command::Agent`], that one.
     Agents(Vec<AgentView>),
     /// To [`Command::Registrations`], by company and extension.
     Registrations(Vec<RegistrationView>),

@@ -7,7 +7,7 @@ use super::command::{AgentView, CallView, Command, QueueView, Refusal, Registrat
 use super::live::Switches;
 use super::{Engine, names, question};
 use crate::id::{CompanyId, TrunkId};
-use crate::routing::{self, Trunk, User};
+use crate::routing::{self, Company, Trunk, User};
 use crate::time::Now;
 
 impl Engine {
@@ -16,6 +16,10 @@ impl Engine {
             Command::Status => Reply::Status(Box::new(self.status())),
             Command::Calls => Reply::Calls(self.call_views()),
             Command::Agents => Reply::Agents(self.agent_views(now)),
+            Command::Agent { user } => match self.agent(now, &user) {
+                Ok(agent) => Reply::Agents(vec![agent]),
+                Err(why) => Reply::Refused(Refusal::wrong_question(why)),
+            },
             Command::Registrations => Reply::Registrations(self.registration_views(now)),
             Command::Queue => Reply::Queue(self.queue_views()),
             Command::TakeCalls { user, takes } => self.switch(&user, |user, switches| {
@@ -153,32 +157,38 @@ impl Engine {
     }
 
     fn agent_views(&self, now: Now) -> Vec<AgentView> {
-        let mut views = Vec::new();
-        for company in self.config.plan.companies.values() {
-            for user in company.users.values() {
-                let standing = routing::standing(now, company, user, &self.claims, &self.live);
-                let switches = self.live.switches.get(&user.id).copied().unwrap_or_default();
-                views.push(AgentView {
-                    company: company.id.to_string(),
-                    timezone: company.timezone.name().to_owned(),
-                    extension: user.id.extension.to_string(),
-                    name: user.name.clone(),
-                    person: user.person.to_string(),
-                    state: standing.as_ref().map_or("free", |(reason, _)| reason.as_str()).to_owned(),
-                    evidence: standing.and_then(|(_, evidence)| evidence),
-                    takes_calls: switches.takes_calls.unwrap_or(user.take_calls),
-                    paused: switches.paused,
-                    devices: self.live.location.bindings_of(now.mono, &user.id).count(),
-                    departments: company
-                        .departments
-                        .values()
-                        .filter(|department| department.members.iter().any(|member| member.id == user.id))
-                        .map(|department| department.id.to_string())
-                        .collect(),
-                });
-            }
+        let companies = self.config.plan.companies.values();
+        let users = companies.flat_map(|company| company.users.values().map(move |user| (company, user)));
+        users.map(|(company, user)| self.agent_view(now, company, user)).collect()
+    }
+
+    fn agent(&self, now: Now, name: &str) -> Result<AgentView, String> {
+        let user = names::user(&self.config.plan, name)?;
+        let company = names::company(&self.config.plan, user.id.company.as_str())?;
+        Ok(self.agent_view(now, company, user))
+    }
+
+    fn agent_view(&self, now: Now, company: &Company, user: &Arc<User>) -> AgentView {
+        let standing = routing::standing(now, company, user, &self.claims, &self.live);
+        let switches = self.live.switches.get(&user.id).copied().unwrap_or_default();
+        AgentView {
+            company: company.id.to_string(),
+            timezone: company.timezone.name().to_owned(),
+            extension: user.id.extension.to_string(),
+            name: user.name.clone(),
+            person: user.person.to_string(),
+            state: standing.as_ref().map_or("free", |(reason, _)| reason.as_str()).to_owned(),
+            evidence: standing.and_then(|(_, evidence)| evidence),
+            takes_calls: switches.takes_calls.unwrap_or(user.take_calls),
+            paused: switches.paused,
+            devices: self.live.location.bindings_of(now.mono, &user.id).count(),
+            departments: company
+                .departments
+                .values()
+                .filter(|department| department.members.iter().any(|member| member.id == user.id))
+                .map(|department| department.id.to_string())
+                .collect(),
         }
-        views
     }
 
     fn registration_views(&self, now: Now) -> Vec<RegistrationView> {

@@ -1,6 +1,7 @@
 //! The decision record as the API promises it (product.md §4): fields may be added, never renamed. What a token may not see is taken
 //! out of it here, and nowhere else.
 
+use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -128,6 +129,9 @@ impl Decision {
         let value = serde_json::to_value(record).map_err(wrong)?;
         let mut decision: Decision = serde_json::from_value(value).map_err(wrong)?;
         let company = decision.company.clone().unwrap_or_default();
+        if decision.company.is_some() && !visitor.knows(&company) {
+            return Ok(decision.from_outside());
+        }
         let hide = |text: &mut Option<String>| {
             if let Some(text) = text {
                 *text = told(visitor, &company, text);
@@ -157,6 +161,24 @@ impl Decision {
         }
         hide_in(visitor, &company, &mut decision.more);
         Ok(decision)
+    }
+
+    /// What whoever made the call knows of it anyway: an agent that called a company which is not its own reads nothing of how
+    /// that company is run, and so nothing is kept that is not named here.
+    fn from_outside(self) -> Decision {
+        let at = DateTime::parse_from_rfc3339(&self.at);
+        Decision {
+            number: self.number,
+            company: None,
+            caller: self.caller,
+            // Its clock would name the place.
+            at: at.map_or_else(|_| String::new(), |at| at.to_utc().to_rfc3339_opts(SecondsFormat::Secs, false)),
+            route: None,
+            steps: Vec::new(),
+            // The words name departments.
+            answer: self.answer.map(|answer| Answer { text: answer.cause.clone(), ..answer }),
+            more: Map::new(),
+        }
     }
 }
 
@@ -252,6 +274,26 @@ mod tests {
         let decision = Decision::of(&agent, &record()).unwrap();
         let extensions: Vec<&str> = decision.steps[0].members.iter().map(|member| member.extension.as_str()).collect();
         assert_eq!(extensions, ["222"]);
+    }
+
+    #[test]
+    fn whoever_called_another_company_reads_what_its_phone_was_told() {
+        let agent = visitor(Access::User(UserId::new(&CompanyId::new("globex"), &Extension::new("305"))));
+        let passed = crate::routing::PassedRouteRecord { to: "department:night".into(), evidence: "closed".into() };
+        let record = DecisionRecord {
+            label: Some("Sales".into()),
+            number_hours: Some("office".into()),
+            passed: vec![passed],
+            at: "2026-11-22T10:31:00+05:30".into(),
+            ..record()
+        };
+        let decision = serde_json::to_value(Decision::of(&agent, &record).unwrap()).unwrap();
+        let answer = serde_json::json!({ "status": record.answer.as_ref().unwrap().status, "q850": 17, "cause": "busy", "text": "busy" });
+        let all = serde_json::json!({
+            "number": "+918041234567", "company": null, "caller": "+919811112222", "at": "2026-11-22T05:01:00+00:00",
+            "route": null, "steps": [], "answer": answer,
+        });
+        assert_eq!(decision, all);
     }
 
     #[test]

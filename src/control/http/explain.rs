@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use chrono::{DateTime, NaiveDateTime};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -70,7 +71,16 @@ pub(super) async fn explain(
     if busy.len() > MOST || away.len() > MOST || texts.into_iter().any(|text| text.chars().count() > LONGEST) {
         return Err(Problem::nonsense(format!("at most {MOST} names, each of at most {LONGEST} characters")));
     }
+    if to.trim().is_empty() {
+        return Err(Problem::nonsense("`to` is empty: write a number or EXT@COMPANY"));
+    }
+    if at.as_deref().is_some_and(|at| !is_time(at)) {
+        return Err(Problem::nonsense(
+            "`at` is no time: write 2026-11-22T10:00:00+05:30, or 2026-11-22 10:00 on the company's clock",
+        ));
+    }
     let config = api.config();
+    let of_its_own = covers_number(&visitor, &config.plan, &to);
     if !visitor.sees_all() {
         let users: Vec<&str> = away.iter().chain(&user).map(String::as_str).collect();
         may_ask(&visitor, &config.plan, &to, from.as_deref(), &busy, &users)?;
@@ -79,6 +89,8 @@ pub(super) async fn explain(
     let record = match api.listings().command(Command::Explain(question)).await? {
         Reply::Explained(record) => *record,
         Reply::Refused(refusal) if visitor.sees_all() => return Err(Problem::nonsense(refusal.why)),
+        // What is wrong with a question can depend on whose the number is: only of its own is that for this token.
+        Reply::Refused(_) if !of_its_own => return Err(Problem::unknown("number")),
         Reply::Refused(_) => {
             return Err(Problem::nonsense(
                 "the question cannot be understood: `to` is a number of your companies (best with its +), `trunk` a trunk's name, \
@@ -92,6 +104,24 @@ pub(super) async fn explain(
         return Err(Problem::unknown("number"));
     }
     Decision::of(&visitor, &record).map(Json)
+}
+
+/// Whether it is a number of the visitor's companies, written with its `+`, or a user.
+fn covers_number(visitor: &Visitor, plan: &Plan, to: &str) -> bool {
+    let bare: String = to.chars().filter(|letter| !matches!(letter, ' ' | '-' | '(' | ')' | '.')).collect();
+    let mut own = plan.numbers.iter().filter(|(_, (company, _))| visitor.covers(company.id.as_str()));
+    to.contains('@') || own.any(|(number, _)| number.to_string() == bare)
+}
+
+/// Whether that is one of the times that `at` can be.
+fn is_time(text: &str) -> bool {
+    let text = text.trim();
+    let forms = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
+    let year = text.split_once('-').map_or("", |(year, _)| year);
+    year.len() == 4
+        && year.bytes().all(|byte| byte.is_ascii_digit())
+        && (DateTime::parse_from_rfc3339(text).is_ok()
+            || forms.iter().any(|form| NaiveDateTime::parse_from_str(text, form).is_ok()))
 }
 
 /// Whether every name in the question is of the visitor's companies.

@@ -18,8 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a listing is kept at least.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// And how many times as long as it took to make: the engine never gives more than a tenth of its time to one listing.
+/// And how many times as long as it took to make: the engine gives no more than a tenth of its time to one listing.
 const TIMES: u32 = 9;
+
+/// But never longer than this: an engine that was held up once is no reason to show for minutes what is long over.
+const OLDEST: Duration = Duration::from_secs(2);
 
 /// The engine, asked for listings.
 #[derive(Debug)]
@@ -76,6 +79,40 @@ impl Listings {
         self.agents.kept(ask).await
     }
 
+    /// One user, as it is this moment.
+    ///
+    /// # Errors
+    /// There is none of that name, or the engine does not answer.
+    pub(super) async fn agent(&self, company: &str, extension: &str) -> Result<AgentView, Problem> {
+        match self.command(Command::Agent { user: format!("{extension}@{company}") }).await? {
+            Reply::Agents(agents) => {
+                let mut found = agents.into_iter();
+                found.next().ok_or_else(|| Problem::unknown("user"))
+            }
+            // It was configured a moment ago.
+            Reply::Refused(_) => Err(Problem::unknown("user")),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// A user was changed: whoever asks next sees it, in the listing that is kept too. Everybody else in that stays as old as it
+    /// is, so that no number of changes makes the engine list them all again.
+    ///
+    /// # Errors
+    /// As [`Listings::agent`].
+    pub(super) async fn changed(&self, company: &str, extension: &str) -> Result<AgentView, Problem> {
+        // Held while the engine is asked: of two changes, what the later one found is what is kept.
+        let mut kept = self.agents.kept.lock().await;
+        let agent = self.agent(company, extension).await?;
+        if let Some(kept) = kept.as_mut() {
+            let mut users = Arc::make_mut(&mut kept.value).iter_mut();
+            if let Some(old) = users.find(|old| old.company == agent.company && old.extension == agent.extension) {
+                *old = agent.clone();
+            }
+        }
+        Ok(agent)
+    }
+
     pub(super) async fn registrations(&self) -> Result<Arc<Vec<RegistrationView>>, Problem> {
         let ask = || async {
             match self.command(Command::Registrations).await? {
@@ -97,16 +134,28 @@ impl Listings {
     }
 
     pub(super) async fn status(&self) -> Result<Arc<Status>, Problem> {
+        self.status_of(OLDEST).await
+    }
+
+    /// The engine's state, of this moment: for who asks whether it answers at all.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(super) async fn fresh_status(&self) -> Result<Arc<Status>, Problem> {
+        self.status_of(FRESH).await
+    }
+
+    async fn status_of(&self, oldest: Duration) -> Result<Arc<Status>, Problem> {
         let ask = || async {
             match self.command(Command::Status).await? {
                 Reply::Status(status) => Ok(*status),
                 other => Err(unexpected(&other)),
             }
         };
-        self.status.kept(ask).await
+        self.status.kept_at_most(oldest, ask).await
     }
 
-    /// Something was changed: whoever asks next sees it.
+    /// The configuration was changed: whoever asks next sees it.
     pub(super) async fn forget(&self) {
         self.calls.forget().await;
         self.agents.forget().await;
@@ -124,10 +173,23 @@ pub(super) fn unexpected(reply: &Reply) -> Problem {
     }
 }
 
+/// How long a listing is kept that took so long to make.
+fn lasts(took: Duration) -> Duration {
+    (took * TIMES).clamp(FRESH, OLDEST)
+}
+
 #[derive(Debug)]
 struct Slot<T> {
     /// Held while one asks, so that the others wait for the same answer.
-    kept: Mutex<Option<(Arc<T>, Instant)>>,
+    kept: Mutex<Option<Kept<T>>>,
+}
+
+#[derive(Debug)]
+struct Kept<T> {
+    value: Arc<T>,
+    answered_at: Instant,
+    /// How long it is kept.
+    lasts: Duration,
 }
 
 impl<T> Default for Slot<T> {
@@ -141,16 +203,24 @@ impl<T> Slot<T> {
     where
         F: Future<Output = Result<T, Problem>>,
     {
+        self.kept_at_most(OLDEST, ask).await
+    }
+
+    /// What is kept, unless it is older than that.
+    async fn kept_at_most<F>(&self, oldest: Duration, ask: impl FnOnce() -> F) -> Result<Arc<T>, Problem>
+    where
+        F: Future<Output = Result<T, Problem>>,
+    {
         let mut kept = self.kept.lock().await;
         let asked_at = Instant::now();
-        if let Some((value, until)) = kept.as_ref()
-            && asked_at < *until
+        if let Some(kept) = kept.as_ref()
+            && asked_at < kept.answered_at + kept.lasts.min(oldest)
         {
-            return Ok(Arc::clone(value));
+            return Ok(Arc::clone(&kept.value));
         }
         let value = Arc::new(ask().await?);
         let answered_at = Instant::now();
-        *kept = Some((Arc::clone(&value), answered_at + ((answered_at - asked_at) * TIMES).max(FRESH)));
+        *kept = Some(Kept { value: Arc::clone(&value), answered_at, lasts: lasts(answered_at - asked_at) });
         Ok(value)
     }
 
@@ -180,11 +250,31 @@ mod tests {
             assert_eq!(*slot.kept(ask).await.unwrap(), 1);
             slot.forget().await;
             assert_eq!(*slot.kept(ask).await.unwrap(), 2);
-            // Kept longer than this test may ever take.
-            slot.kept.lock().await.as_mut().unwrap().1 = Instant::now() + Duration::from_secs(3600);
-            assert_eq!(*slot.kept(ask).await.unwrap(), 2);
-            slot.kept.lock().await.as_mut().unwrap().1 = Instant::now();
-            assert_eq!(*slot.kept(ask).await.unwrap(), 3);
+            // As old as it may be, whatever this test took.
+            let age = |lasts, age| {
+                let slot = &slot;
+                async move {
+                    let mut kept = slot.kept.lock().await;
+                    let kept = kept.as_mut().unwrap();
+                    (kept.lasts, kept.answered_at) = (lasts, Instant::now() - age);
+                }
+            };
+            let long = Duration::from_secs(3600);
+            age(long, Duration::ZERO).await;
+            assert_eq!(*slot.kept_at_most(long, ask).await.unwrap(), 2);
+            age(long, OLDEST).await;
+            assert_eq!(*slot.kept_at_most(long, ask).await.unwrap(), 2);
+            assert_eq!(*slot.kept(ask).await.unwrap(), 3, "nobody is shown anything older");
+            age(OLDEST, FRESH).await;
+            assert_eq!(*slot.kept_at_most(FRESH, ask).await.unwrap(), 4, "who wants it fresh has it fresh");
         });
+    }
+
+    #[test]
+    fn a_listing_lasts_as_its_making_did_and_never_long() {
+        let millis = Duration::from_millis;
+        for (took, expected) in [(0, 100), (11, 100), (100, 900), (222, 1998), (223, 2000), (10_000, 2000)] {
+            assert_eq!(lasts(millis(took)), millis(expected), "{took}");
+        }
     }
 }

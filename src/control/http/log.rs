@@ -9,6 +9,7 @@ use axum::extract::State;
 use chrono::{DateTime, Datelike as _, Days, Duration, Months, NaiveDate, TimeZone as _};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
@@ -25,25 +26,50 @@ use crate::state::{
 };
 use crate::time::WallTime;
 
-/// Readers of the log that are open and not in use: no more than read at once.
-#[derive(Debug, Default)]
-pub(super) struct Readers(Mutex<Vec<CallLog>>);
+/// How many read at once.
+const READERS: usize = 4;
+
+/// Readers of the log that are open and not in use, and whose turn it is.
+#[derive(Debug)]
+pub(super) struct Readers {
+    idle: Mutex<Vec<CallLog>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Readers {
+    fn default() -> Readers {
+        Readers { idle: Mutex::default(), turns: Arc::new(Semaphore::new(READERS)) }
+    }
+}
 
 impl Readers {
+    /// Works on a thread that may wait, in turn. Whoever gives up while it waits is not worked for: the threads' own queue has no
+    /// bound and forgets nobody, and would be full of questions that nobody asks any more.
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|closed| Problem::defect(format!("reading the call log: {closed}")))?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(turn);
+            done
+        });
+        done.await.map_err(|error| Problem::defect(format!("reading the call log: {error}")))
+    }
+
     /// Reads with one of them. On a thread that may wait.
     fn with<T>(
         &self,
         directory: &std::path::Path,
         work: impl FnOnce(&CallLog) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = match idle {
             Some(reader) => reader,
             None => CallLog::beside_the_store(directory)?,
         };
         // One that failed is not used again.
         let read = work(&reader)?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         Ok(read)
     }
 }
@@ -56,14 +82,11 @@ async fn look<T: Send + 'static>(
     let directory: PathBuf =
         api.log_directory().ok_or_else(|| Problem::unavailable("no call log is kept: [state] names no `directory`"))?;
     let readers: Arc<Readers> = api.readers();
-    match tokio::task::spawn_blocking(move || readers.with(&directory, work)).await {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(error)) => {
-            tracing::error!("the call log cannot be read: {error}");
-            Err(Problem::unavailable("the call log cannot be read; the daemon's own log says why"))
-        }
-        Err(error) => Err(Problem::defect(format!("reading the call log: {error}"))),
-    }
+    let with = Arc::clone(&readers);
+    readers.in_turn(move || with.with(&directory, work)).await?.map_err(|error| {
+        tracing::error!("the call log cannot be read: {error}");
+        Problem::unavailable("the call log cannot be read; the daemon's own log says why")
+    })
 }
 
 /// Which calls of the log.
@@ -130,7 +153,8 @@ pub(super) enum WhichCalls {
 pub(super) struct LoggedCall {
     /// Its id: `c17`.
     call: String,
-    /// Whose it was; absent for a number that is nobody's.
+    /// Whose it was; absent for a number that is nobody's, and for a company the token may not know of: of a call that an
+    /// agent made to one, only what its own phone was told is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     company: Option<String>,
     /// When it arrived, on the company's clock.
@@ -193,7 +217,15 @@ fn zone_of(config: &Config, company: Option<&str>) -> Tz {
     company.and_then(|company| config.plan.companies.get(company)).map_or(Tz::UTC, |company| company.timezone)
 }
 
-fn logged(visitor: &Visitor, config: &Config, row: CallRow) -> LoggedCall {
+/// Whether what a company did with a call is hidden from the visitor, who made it: an agent that called another company.
+fn hidden(visitor: &Visitor, company: Option<&str>) -> bool {
+    company.is_some_and(|company| !visitor.knows(company))
+}
+
+fn logged(visitor: &Visitor, config: &Config, mut row: CallRow) -> LoggedCall {
+    if hidden(visitor, row.company.as_deref()) {
+        row = CallRow { company: None, trunk: None, route: None, place: None, answered_by: Vec::new(), ..row };
+    }
     let zone = zone_of(config, row.company.as_deref());
     LoggedCall {
         call: row.call,
@@ -335,14 +367,19 @@ pub(super) async fn one_call(
     let unknown = || Problem::unknown("call");
     let call: CallRef = call.parse().map_err(|()| unknown())?;
     let record = look(&api, move |log| log.find(call)).await?;
-    let record = record.filter(|record| may_read(&visitor, record)).ok_or_else(unknown)?;
+    let mut record = record.filter(|record| may_read(&visitor, record)).ok_or_else(unknown)?;
+    let decision = Decision::of(&visitor, &record.decision)?;
+    if hidden(&visitor, record.company.as_ref().map(CompanyId::as_str)) {
+        record.company = None;
+        record.answered_by = Vec::new();
+    }
     let zone = zone_of(&api.config(), record.company.as_ref().map(CompanyId::as_str));
     Ok(Json(LoggedDecision {
         call: record.call.to_string(),
         started_at: written(record.started_at.unix_millis(), zone),
         answered_at: record.answered_at.map(|at| written(at.unix_millis(), zone)),
         ended_at: written(record.ended_at.unix_millis(), zone),
-        decision: Decision::of(&visitor, &record.decision)?,
+        decision,
         sip_call_id: record.sip_call_id,
         answered_by: record.answered_by,
         ended_by: record.ended_by.as_str().to_owned(),
@@ -507,6 +544,42 @@ mod tests {
         let zone = Tz::America__Santiago;
         let day = NaiveDate::from_ymd_opt(2026, 9, 6).unwrap();
         assert_eq!(written(beginning(day, zone).unwrap(), zone), "2026-09-06T01:00:00.000-03:00");
+    }
+
+    #[test]
+    fn questions_that_are_given_up_hold_up_nobody() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        use std::sync::mpsc::channel;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (readers, worked) = (Arc::new(Readers::default()), Arc::new(AtomicUsize::new(0)));
+            // Every turn is taken, until the disk answers.
+            let mut slow = Vec::new();
+            let mut answers = Vec::new();
+            for _ in 0..READERS {
+                let (answer, answered) = channel::<()>();
+                let readers = Arc::clone(&readers);
+                slow.push(tokio::spawn(async move { readers.in_turn(move || answered.recv().is_ok()).await.unwrap() }));
+                answers.push(answer);
+            }
+            tokio::task::yield_now().await;
+            assert_eq!(readers.turns.available_permits(), 0);
+            for _ in 0..100 {
+                let (readers, worked) = (Arc::clone(&readers), Arc::clone(&worked));
+                let asked = tokio::spawn(async move {
+                    readers.in_turn(move || worked.fetch_add(1, Ordering::Relaxed)).await.unwrap();
+                });
+                tokio::task::yield_now().await;
+                asked.abort();
+                assert!(asked.await.unwrap_err().is_cancelled());
+            }
+            answers.iter().for_each(|answer| answer.send(()).unwrap());
+            for done in slow {
+                assert!(done.await.unwrap());
+            }
+            assert_eq!(readers.in_turn(|| "read").await.unwrap(), "read");
+            assert_eq!(worked.load(Ordering::Relaxed), 0, "nobody asks any more");
+        });
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) enum StoreState {
 #[utoipa::path(get, path = "/ready", tag = "machine", security(()), responses((status = OK, body = Readiness),
     (status = SERVICE_UNAVAILABLE, body = Readiness, description = "Calls are not served")))]
 pub(super) async fn ready(State(api): State<Api>) -> Response {
-    let engine = match timeout(READY_WITHIN, api.listings().status()).await {
+    let engine = match timeout(READY_WITHIN, api.listings().fresh_status()).await {
         Ok(Ok(status)) if status.draining => EngineState::Draining,
         Ok(Ok(_)) => EngineState::Serving,
         Ok(Err(_)) | Err(_) => EngineState::Silent,

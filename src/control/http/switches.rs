@@ -9,7 +9,7 @@ use super::Api;
 use super::access::{Act, Visitor};
 use super::asked::{Named, Said};
 use super::listings::unexpected;
-use super::live::{Agent, one};
+use super::live::{Agent, exists};
 use super::problem::Problem;
 use crate::engine::{Command, Reply};
 
@@ -66,18 +66,13 @@ async fn switch(
     extension: &str,
     command: impl FnOnce(String) -> Command,
 ) -> Result<Json<Agent>, Problem> {
-    // By the names as configured: the engine's own reading of names (domains, blanks around them) is for people who type.
-    let config = api.config();
-    let exists = config.plan.companies.get(company).is_some_and(|company| company.users.contains_key(extension));
-    if !exists || !visitor.sees(company, extension) {
-        return Err(Problem::unknown("user"));
-    }
+    exists(api, visitor, company, extension)?;
     match api.listings().command(command(format!("{extension}@{company}"))).await? {
         Reply::Done(done) => tracing::info!("{done}, by the HTTP interface"),
         // It was configured a moment ago.
         Reply::Refused(_) => return Err(Problem::unknown("user")),
         other => return Err(unexpected(&other)),
     }
-    api.listings().forget().await;
-    one(api, visitor, company, extension).await.map(Json)
+    let view = api.listings().changed(company, extension).await?;
+    Ok(Json(Agent::of(visitor, &view)))
 }
