@@ -130,7 +130,7 @@ impl Decision {
         let mut decision: Decision = serde_json::from_value(value).map_err(wrong)?;
         let company = decision.company.clone().unwrap_or_default();
         if decision.company.is_some() && !visitor.knows(&company) {
-            return Ok(decision.from_outside());
+            return Ok(decision.seen_from_outside());
         }
         let hide = |text: &mut Option<String>| {
             if let Some(text) = text {
@@ -165,7 +165,7 @@ impl Decision {
 
     /// What whoever made the call knows of it anyway: an agent that called a company which is not its own reads nothing of how
     /// that company is run, and so nothing is kept that is not named here.
-    fn from_outside(self) -> Decision {
+    fn seen_from_outside(self) -> Decision {
         let at = DateTime::parse_from_rfc3339(&self.at);
         Decision {
             number: self.number,
