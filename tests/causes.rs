@@ -1,4 +1,4 @@
-//! The table of issue B: whoever asks why a phone did not ring finds the cause with one command. Each row has a small
+//! whoever asks why a phone did not ring finds the cause with one command. Each row has a small
 //! configuration, the state it is about, one command line of the real program, and the words that name the cause.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 

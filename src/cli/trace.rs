@@ -14,7 +14,7 @@ use super::screen::{Palette, Screen, Tone, harmless};
 use super::table::{Align, Cell, Table};
 use crate::id::CallRef;
 use crate::routing::{DecisionRecord, MemberRecord, Mobile, OfferOutcome, OfferRecord, StepRecord};
-use crate::state::{CallRecord, Companies, EndedBy, Filter, cause, discreet, outcome};
+use crate::state::{CallRecord, Companies, EndedBy, Filter, discreet, outcome};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -102,14 +102,14 @@ fn tell(record: &CallRecord, zone: Tz, screen: &mut Screen) -> io::Result<()> {
     screen.toned(tone, harmless(&text))?;
     if let Some(answer) = decision.answer.as_ref().filter(|_| record.answered_at.is_none()) {
         let q850 = answer.q850.map_or_else(String::new, |value| format!(" (Q.850 cause {value})"));
-        fact("", "answer", &format!("{}{q850} {}: {}", record.status, cause(answer.cause), answer.text), screen)?;
+        fact("", "answer", &format!("{}{q850} {}: {}", record.status, answer.cause.as_str(), answer.text), screen)?;
     }
     Ok(())
 }
 
 fn way_in(decision: &DecisionRecord, screen: &mut Screen) -> io::Result<()> {
     if let Some(door) = &decision.door {
-        fact("", "refused", &format!("{}: {}", cause(door.refused), door.evidence), screen)?;
+        fact("", "refused", &format!("{}: {}", door.refused.as_str(), door.evidence), screen)?;
     }
     for passed in &decision.passed {
         fact("", "passed", &format!("{}: {}", passed.to, passed.evidence), screen)?;
@@ -159,7 +159,7 @@ fn tell_step(place: usize, step: &StepRecord, record: &CallRecord, zone: Tz, scr
             (Some(overflow), true) => format!(", and {overflow} had had the call already"),
             (None, _) => String::new(),
         };
-        fact("   ", "left", &format!("{}{onward}", cause(left)), screen)?;
+        fact("   ", "left", &format!("{}{onward}", left.as_str()), screen)?;
     }
     Ok(())
 }

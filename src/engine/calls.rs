@@ -7,7 +7,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::Engine;
-use super::answers::{cause_name, phrase, reason_header};
+use super::answers::{phrase, reason_header};
 use super::call::{Call, Peer, Standing};
 use super::event::Event;
 use super::transactions::{Armed, ClientId, ServerId, TimerKey};
@@ -171,7 +171,7 @@ impl Engine {
         call.final_sent = Some(answer.status);
         call.ended_by = EndedBy::Refused;
         let server = call.server;
-        self.emit(Event::CallRefused { call: id, status: answer.status, cause: cause_name(answer.cause) });
+        self.emit(Event::CallRefused { call: id, status: answer.status, cause: answer.cause.as_str() });
         self.answer_with(now, server, &answer);
     }
 
@@ -330,7 +330,7 @@ impl Engine {
         let call_id = request.map(|request| Bytes::copy_from_slice(request.call_id())).unwrap_or_default();
         let (company, trunk) = (record.company.clone(), record.trunk.clone());
         self.emit(Event::CallArrived { call: record.call, company, trunk, call_id });
-        self.emit(Event::CallRefused { call: record.call, status: answer.status, cause: cause_name(answer.cause) });
+        self.emit(Event::CallRefused { call: record.call, status: answer.status, cause: answer.cause.as_str() });
         self.answer_with(now, server, answer);
         self.note_over(record);
     }

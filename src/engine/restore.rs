@@ -8,7 +8,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::answers::cause_name;
 use super::branches::{TIMER_C, own_request};
 use super::call::{Call, CallDialog, Fork, Leg, Offer, Peer, Standing};
 use super::ledger::Ledger;
@@ -253,7 +252,7 @@ impl Engine {
         }
         self.restore_branches(now, id, &saved.branches, is_fresh);
         if let Some(answer) = refusal {
-            self.emit(Event::CallRefused { call: id, status: answer.status, cause: cause_name(answer.cause) });
+            self.emit(Event::CallRefused { call: id, status: answer.status, cause: answer.cause.as_str() });
             self.answer_with(now, server, &answer);
         }
         self.cancel_forks(now, id, |_| true);

@@ -34,6 +34,33 @@ pub enum AnswerCause {
     CutOff,
 }
 
+impl AnswerCause {
+    /// Its name in records, logs and metrics: `no-answer`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AnswerCause::UnknownNumber => "unknown-number",
+            AnswerCause::Suspended => "suspended",
+            AnswerCause::BlockedCaller => "blocked-caller",
+            AnswerCause::CompanyLimit => "company-limit",
+            AnswerCause::TrunkLimit => "trunk-limit",
+            AnswerCause::NoRoute => "no-route",
+            AnswerCause::Closed => "closed",
+            AnswerCause::Unavailable => "unavailable",
+            AnswerCause::Busy => "busy",
+            AnswerCause::Full => "full",
+            AnswerCause::NoAnswer => "no-answer",
+            AnswerCause::Timeout => "timeout",
+            AnswerCause::RejectBusy => "reject-busy",
+            AnswerCause::RejectUnavailable => "reject-unavailable",
+            AnswerCause::RejectDecline => "reject-decline",
+            AnswerCause::Cancelled => "cancelled",
+            AnswerCause::Answered => "answered",
+            AnswerCause::CutOff => "cut-off",
+            AnswerCause::Draining => "draining",
+        }
+    }
+}
+
 /// A final answer to the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -152,6 +179,7 @@ mod tests {
             let answer = Answer::new(cause, "words");
             assert_eq!((answer.status, answer.q850), (status, q850), "{cause:?}");
             assert_eq!(answer.retry_after.is_some(), status == 503, "{cause:?}");
+            assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
         }
     }
 

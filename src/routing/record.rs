@@ -351,3 +351,17 @@ pub enum OfferOutcome {
     /// Taken back: somebody else answered, or the caller hung up.
     Withdrawn,
 }
+
+impl OfferOutcome {
+    /// Its name in records and metrics: `no-answer`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OfferOutcome::Answered => "answered",
+            OfferOutcome::Busy => "busy",
+            OfferOutcome::Declined => "declined",
+            OfferOutcome::NoAnswer => "no-answer",
+            OfferOutcome::Failed => "failed",
+            OfferOutcome::Withdrawn => "withdrawn",
+        }
+    }
+}

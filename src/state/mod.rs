@@ -44,7 +44,7 @@ pub use frame::Identity;
 pub use journal::{Journal, JournalReader, LIMIT, Unwritten};
 pub use log::{
     AgentSums, CallLog, CallRow, Companies, Cursor, DepartmentSums, Filter, HourSums, MissedSums, Page, PeriodSums,
-    Report, ReportQuestion, SERVICE_LEVEL, SkipSums, Spread, Totals, Which, cause, discreet, outcome,
+    Report, ReportQuestion, SERVICE_LEVEL, SkipSums, Spread, Totals, Which, discreet, outcome,
 };
 pub use opening::{Found, Opened, open};
 pub use record::{CallRecord, EndedBy};

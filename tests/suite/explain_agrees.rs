@@ -1,4 +1,4 @@
-//! `explain` and the live engine decide the same (issue B item 7): for plans, moments and states drawn from seeds, the
+//! `explain` and the live engine decide the same: for plans, moments and states drawn from seeds, the
 //! engine is asked and then called, nobody answers, and the two records are laid side by side.
 //!
 //! What is compared: the door, the route and those passed, every step, every member's reason and evidence, the offers with

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::histogram::{Histogram, PATIENCE};
 use crate::engine::CallRecord;
 use crate::id::CompanyId;
-use crate::routing::{AnswerCause, MemberRecord, OfferOutcome, Plan, SkipReason};
+use crate::routing::{MemberRecord, OfferOutcome, Plan, SkipReason};
 
 /// How many calls may wait to be counted; what comes then is not counted, and that is.
 const WAITING: usize = 8192;
@@ -46,10 +46,10 @@ impl Tally {
         let skip = |member: &MemberRecord| member.skip.filter(|reason| *reason != SkipReason::AlreadyOffered);
         Tally {
             company: record.company.clone(),
-            cause: decision.answer.as_ref().map_or("none", |answer| cause(answer.cause)),
+            cause: decision.answer.as_ref().map_or("none", |answer| answer.cause.as_str()),
             status: record.status,
             answer: record.answered_at.map(seconds),
-            offers: offered.map(|offer| offer.outcome.map_or("none", outcome)).collect(),
+            offers: offered.map(|offer| offer.outcome.map_or("none", OfferOutcome::as_str)).collect(),
             skips: members().filter_map(skip).collect(),
             waits: decision.steps.iter().filter_map(|step| step.wait).collect(),
         }
@@ -137,57 +137,9 @@ impl Tallies {
     }
 }
 
-/// Its name in records.
-fn cause(cause: AnswerCause) -> &'static str {
-    match cause {
-        AnswerCause::UnknownNumber => "unknown-number",
-        AnswerCause::Suspended => "suspended",
-        AnswerCause::BlockedCaller => "blocked-caller",
-        AnswerCause::CompanyLimit => "company-limit",
-        AnswerCause::TrunkLimit => "trunk-limit",
-        AnswerCause::NoRoute => "no-route",
-        AnswerCause::Closed => "closed",
-        AnswerCause::Unavailable => "unavailable",
-        AnswerCause::Busy => "busy",
-        AnswerCause::Full => "full",
-        AnswerCause::NoAnswer => "no-answer",
-        AnswerCause::Timeout => "timeout",
-        AnswerCause::RejectBusy => "reject-busy",
-        AnswerCause::RejectUnavailable => "reject-unavailable",
-        AnswerCause::RejectDecline => "reject-decline",
-        AnswerCause::Cancelled => "cancelled",
-        AnswerCause::Answered => "answered",
-        AnswerCause::CutOff => "cut-off",
-        AnswerCause::Draining => "draining",
-    }
-}
-
-/// Its name in records.
-fn outcome(outcome: OfferOutcome) -> &'static str {
-    match outcome {
-        OfferOutcome::Answered => "answered",
-        OfferOutcome::Busy => "busy",
-        OfferOutcome::Declined => "declined",
-        OfferOutcome::NoAnswer => "no-answer",
-        OfferOutcome::Failed => "failed",
-        OfferOutcome::Withdrawn => "withdrawn",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_names_are_those_of_the_records() {
-        for of in [AnswerCause::UnknownNumber, AnswerCause::RejectDecline, AnswerCause::NoAnswer, AnswerCause::Answered]
-        {
-            assert_eq!(serde_json::to_value(of).unwrap(), cause(of));
-        }
-        for of in [OfferOutcome::Answered, OfferOutcome::NoAnswer, OfferOutcome::Withdrawn] {
-            assert_eq!(serde_json::to_value(of).unwrap(), outcome(of));
-        }
-    }
 
     fn tally(company: Option<&str>) -> Tally {
         Tally {

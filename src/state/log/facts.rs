@@ -25,32 +25,7 @@ pub fn outcome(record: &CallRecord) -> &'static str {
         | EndedBy::SessionTimer
         | EndedBy::MaxCall
         | EndedBy::Unacknowledged
-        | EndedBy::Restarted => record.decision.answer.as_ref().map_or("refused", |answer| cause(answer.cause)),
-    }
-}
-
-/// A cause's name in records.
-pub fn cause(cause: AnswerCause) -> &'static str {
-    match cause {
-        AnswerCause::UnknownNumber => "unknown-number",
-        AnswerCause::Suspended => "suspended",
-        AnswerCause::BlockedCaller => "blocked-caller",
-        AnswerCause::CompanyLimit => "company-limit",
-        AnswerCause::TrunkLimit => "trunk-limit",
-        AnswerCause::NoRoute => "no-route",
-        AnswerCause::Closed => "closed",
-        AnswerCause::Unavailable => "unavailable",
-        AnswerCause::Busy => "busy",
-        AnswerCause::Full => "full",
-        AnswerCause::NoAnswer => "no-answer",
-        AnswerCause::Timeout => "timeout",
-        AnswerCause::RejectBusy => "reject-busy",
-        AnswerCause::RejectUnavailable => "reject-unavailable",
-        AnswerCause::RejectDecline => "reject-decline",
-        AnswerCause::Cancelled => "cancelled",
-        AnswerCause::Answered => "answered",
-        AnswerCause::CutOff => "cut-off",
-        AnswerCause::Draining => "draining",
+        | EndedBy::Restarted => record.decision.answer.as_ref().map_or("refused", |answer| answer.cause.as_str()),
     }
 }
 

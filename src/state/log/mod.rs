@@ -23,7 +23,7 @@ use super::fault::StoreError;
 use super::record::CallRecord;
 use crate::id::CallRef;
 
-pub use facts::{cause, discreet, outcome};
+pub use facts::{discreet, outcome};
 pub(super) use keep::{add, add_all, prune};
 pub use query::{CallRow, Companies, Cursor, Filter, Page, Which};
 pub use report::{
