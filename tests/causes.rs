@@ -2,18 +2,20 @@
 //! configuration, the state it is about, one command line of the real program, and the words that name the cause.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+mod children;
+
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, Command as Program, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::Command as Program;
 use std::time::Duration;
 
 use switchboard::daemon::{Clock, ControlSocket, Daemon, Handle};
 use switchboard::engine::Command;
 use switchboard::peer::{Behaviour, CallEvent, Phone, PhoneEvent, PhoneSettings, Trunk, TrunkSettings};
 use tempfile::TempDir;
+
+use children::{free_port, no_child_begins, run};
 
 /// Sales in the day, support behind it; Asha works for Globex too; 223 is in nothing.
 const ACME: &str = r#"
@@ -82,34 +84,6 @@ name     = "Asha Rao"
 person   = "asha"
 password = "a password of hers"
 "#;
-
-/// While it is held no child process begins: between its fork and its exec a child has copies of all our sockets.
-fn no_child_begins() -> MutexGuard<'static, ()> {
-    static CHILDREN: Mutex<()> = Mutex::new(());
-    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn begin(program: &mut Program) -> Child {
-    let _alone = no_child_begins();
-    program.spawn().unwrap()
-}
-
-fn run(program: &mut Program) -> Output {
-    begin(program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
-}
-
-/// A port that no other test of this file is given, and no other program.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(25_000);
-    let _alone = no_child_begins();
-    loop {
-        let port = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(port < 26_000, "no free port");
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
 
 /// A configuration directory; the trunk is at that port of loopback.
 fn directory(acme: &str, port: u16, trunk: u16) -> TempDir {

@@ -1,12 +1,12 @@
 //! The daemon as a whole, inside this process: sockets, engine, reloads, the control socket and the command line.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod children;
+
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, Command as Program, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Command as Program, Output, Stdio};
 use std::time::Duration;
 
 use switchboard::control::{self, Answer, Request};
@@ -14,6 +14,8 @@ use switchboard::daemon::{Clock, ControlSocket, Daemon, Handle, ReloadOutcome, S
 use switchboard::engine::{Command, Reply};
 use switchboard::peer::{Behaviour, CallEvent, Phone, PhoneEvent, PhoneSettings, Trunk, TrunkSettings};
 use tempfile::TempDir;
+
+use children::{begin, free_port, no_child_begins, run};
 
 const COMPANY: &str = r#"
 name     = "Acme Traders"
@@ -49,38 +51,6 @@ fn write_machine(directory: &Path, port: u16) {
         directory.display()
     );
     fs::write(directory.join("switchboard.toml"), text).unwrap();
-}
-
-/// While it is held no child process begins. Between its fork and its exec a child has copies of all our sockets, so that
-/// a port that we let go of meanwhile is taken for a moment more.
-fn no_child_begins() -> MutexGuard<'static, ()> {
-    static CHILDREN: Mutex<()> = Mutex::new(());
-    // A test that failed while it held the lock leaves nothing half done.
-    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Begins a child process.
-fn begin(program: &mut Program) -> Child {
-    let _alone = no_child_begins();
-    program.spawn().unwrap()
-}
-
-/// Runs a child process to its end.
-fn run(program: &mut Program) -> Output {
-    begin(program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
-}
-
-/// A port for a daemon: no other test is given it, and none of those that the system hands out to whoever asks for any.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
-    let _alone = no_child_begins();
-    loop {
-        let port = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(port < 25_000, "no free port");
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 fn started(directory: &TempDir) -> Handle {

@@ -2,6 +2,7 @@
 //! with the addresses it had there and the id of its call.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub, dead_code)]
 
+mod children;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use stage::{PATIENCE, Stage, free_port, no_child_begins};
+use children::{free_port, no_child_begins};
+use stage::{PATIENCE, Stage};
 use switchboard::config::{self, Config};
 use switchboard::daemon::{Daemon, Handle};
 use switchboard::engine::{Command, Reply};

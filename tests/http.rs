@@ -1,11 +1,13 @@
 //! The HTTP interface, as programs use it: HTTP to a real daemon inside the test.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
+#[allow(dead_code)]
+mod children;
+mod children;
 #[path = "http/house.rs"]
 mod house;
 #[path = "http/roles.rs"]
 mod roles;
-#[allow(dead_code)]
 mod stage;
 
 use std::fs;
@@ -13,9 +15,10 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use children::no_child_begins;
 use house::{House, Reply, bodies};
 use serde_json::json;
-use stage::{PATIENCE, Stage, no_child_begins};
+use stage::{PATIENCE, Stage};
 use switchboard::daemon::StartError;
 use switchboard::peer::{Behaviour, CallEvent, CallKey, PhoneEvent};
 

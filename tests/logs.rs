@@ -1,6 +1,7 @@
 //! What the log gives away: from `info` on nobody's number, name or address, at no level a secret; and how its level is changed.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub, dead_code)]
 
+mod children;
 mod stage;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use stage::{PATIENCE, Stage, begin, free_port, switchboard};
+use children::{begin, free_port};
+use stage::{PATIENCE, Stage, switchboard};
 use switchboard::peer::{Behaviour, CallEvent, PhoneEvent};
 use tempfile::TempDir;
 

@@ -10,7 +10,8 @@ use switchboard::config::token_hash;
 use switchboard::daemon::{ControlSocket, Daemon, Handle, StartError};
 use tempfile::TempDir;
 
-use crate::stage::{PATIENCE, free_port};
+use crate::children::free_port;
+use crate::stage::PATIENCE;
 
 const ACME: &str = r#"
 name     = "Acme Traders"

@@ -3,14 +3,14 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use switchboard::daemon::Clock;
 use switchboard::peer::{Behaviour, CallEvent, CallKey, Phone, PhoneEvent, PhoneSettings, Trunk, TrunkSettings};
 use switchboard::time::Instant;
+
+use crate::children::run;
 
 /// How long anything that must happen may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -200,36 +200,9 @@ fn socket(address: &str) -> (UdpSocket, SocketAddr) {
     (socket, address)
 }
 
-/// While it is held no child process begins. Between its fork and its exec a child has copies of all our sockets, so that
-/// a port that we let go of meanwhile is taken for a moment more.
-pub fn no_child_begins() -> MutexGuard<'static, ()> {
-    static CHILDREN: Mutex<()> = Mutex::new(());
-    // A test that failed while it held the lock leaves nothing half done.
-    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Begins a child process.
-pub fn begin(program: &mut Command) -> Child {
-    let _alone = no_child_begins();
-    program.spawn().unwrap()
-}
-
 /// Asks the daemon of that directory something.
 pub fn switchboard(directory: &Path, arguments: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     let program = program.arg("--config").arg(directory).args(arguments).env_remove("RUST_LOG");
-    begin(program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
-}
-
-/// A port for a daemon: no other test is given it, and none of those that the system hands out to whoever asks for any.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(25_000);
-    let _alone = no_child_begins();
-    loop {
-        let port = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(port < 30_000, "no free port");
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
+    run(program)
 }
