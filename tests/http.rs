@@ -1,13 +1,12 @@
 //! The HTTP interface, as programs use it: HTTP to a real daemon inside the test.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
-#[allow(dead_code)]
-mod children;
 mod children;
 #[path = "http/house.rs"]
 mod house;
 #[path = "http/roles.rs"]
 mod roles;
+#[allow(dead_code)]
 mod stage;
 
 use std::fs;
