@@ -1,0 +1,220 @@
+//! The simulator's own reader of SIP messages: what phones, trunks and the oracle see of a datagram. It shares nothing with
+//! `src/sip`, reads only what is written plainly (one header a line, CRLF), and keeps the bytes.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+/// The header fields that somebody here asks for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    Via,
+    From,
+    To,
+    CallId,
+    CSeq,
+    Contact,
+    Route,
+    RecordRoute,
+    MaxForwards,
+    ContentLength,
+    Expires,
+    MinExpires,
+    Authorization,
+    WwwAuthenticate,
+    Reason,
+    RetryAfter,
+    RSeq,
+    Require,
+    Other,
+}
+
+const NAMES: [(&str, Name); 24] = [
+    ("via", Name::Via),
+    ("v", Name::Via),
+    ("from", Name::From),
+    ("f", Name::From),
+    ("to", Name::To),
+    ("t", Name::To),
+    ("call-id", Name::CallId),
+    ("i", Name::CallId),
+    ("cseq", Name::CSeq),
+    ("contact", Name::Contact),
+    ("m", Name::Contact),
+    ("route", Name::Route),
+    ("record-route", Name::RecordRoute),
+    ("max-forwards", Name::MaxForwards),
+    ("content-length", Name::ContentLength),
+    ("l", Name::ContentLength),
+    ("expires", Name::Expires),
+    ("min-expires", Name::MinExpires),
+    ("authorization", Name::Authorization),
+    ("www-authenticate", Name::WwwAuthenticate),
+    ("reason", Name::Reason),
+    ("retry-after", Name::RetryAfter),
+    ("rseq", Name::RSeq),
+    ("require", Name::Require),
+];
+
+/// A header line.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub name: Name,
+    /// Where its whole line is, without the CRLF.
+    pub line: Range<usize>,
+    /// Where its value is, trimmed.
+    pub value: Range<usize>,
+}
+
+/// The first line.
+#[derive(Clone, Debug)]
+pub enum Start {
+    Request { method: Range<usize>, uri: Range<usize> },
+    Response { status: u16 },
+}
+
+/// A message as it was on the wire.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub bytes: Bytes,
+    pub start: Start,
+    pub fields: Vec<Field>,
+    /// Where the body begins.
+    pub body: usize,
+}
+
+impl Message {
+    /// Reads a datagram; `None` for what is no plainly written message.
+    pub fn read(bytes: &Bytes) -> Option<Message> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let first = text.find("\r\n")?;
+        let start = match text[..first].strip_prefix("SIP/2.0 ") {
+            Some(rest) => Start::Response { status: rest.get(..3)?.parse().ok()? },
+            None => {
+                let method = text[..first].find(' ')?;
+                let uri = method + 1 + text[method + 1..first].find(' ')?;
+                if &text[uri..first] != " SIP/2.0" {
+                    return None;
+                }
+                Start::Request { method: 0..method, uri: method + 1..uri }
+            }
+        };
+        let (mut fields, mut at) = (Vec::with_capacity(16), first + 2);
+        loop {
+            let end = at + text[at..].find("\r\n")?;
+            if end == at {
+                return Some(Message { bytes: bytes.clone(), start, fields, body: end + 2 });
+            }
+            let colon = at + text[at..end].find(':')?;
+            let name = text[at..colon].trim_end();
+            let name =
+                NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Name::Other, |(_, n)| *n);
+            let value = &text[colon + 1..end];
+            let begin = colon + 1 + (value.len() - value.trim_start().len());
+            fields.push(Field { name, line: at..end, value: begin..begin + value.trim().len() });
+            at = end + 2;
+        }
+    }
+
+    /// The text in a range of it.
+    pub fn text(&self, range: Range<usize>) -> &str {
+        std::str::from_utf8(&self.bytes[range]).unwrap_or_default()
+    }
+
+    /// A request's method.
+    pub fn method(&self) -> Option<&str> {
+        match &self.start {
+            Start::Request { method, .. } => Some(self.text(method.clone())),
+            Start::Response { .. } => None,
+        }
+    }
+
+    /// A request's Request-URI.
+    pub fn request_uri(&self) -> Option<&str> {
+        match &self.start {
+            Start::Request { uri, .. } => Some(self.text(uri.clone())),
+            Start::Response { .. } => None,
+        }
+    }
+
+    /// A response's status.
+    pub fn status(&self) -> Option<u16> {
+        match self.start {
+            Start::Response { status } => Some(status),
+            Start::Request { .. } => None,
+        }
+    }
+
+    pub fn is(&self, method: &str) -> bool {
+        self.method() == Some(method)
+    }
+
+    /// The value of the first header line of that name.
+    pub fn first(&self, name: Name) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// The values of all header lines of that name.
+    pub fn all(&self, name: Name) -> impl Iterator<Item = &str> {
+        self.fields.iter().filter(move |field| field.name == name).map(|field| self.text(field.value.clone()))
+    }
+
+    /// The branch of the topmost Via.
+    pub fn branch(&self) -> Option<&str> {
+        parameter(self.first(Name::Via)?, "branch")
+    }
+
+    pub fn call_id(&self) -> &str {
+        self.first(Name::CallId).unwrap_or_default()
+    }
+
+    pub fn from_tag(&self) -> Option<&str> {
+        tag(self.first(Name::From)?)
+    }
+
+    pub fn to_tag(&self) -> Option<&str> {
+        tag(self.first(Name::To)?)
+    }
+
+    /// CSeq's number and method.
+    pub fn cseq(&self) -> Option<(u32, &str)> {
+        let (number, method) = self.first(Name::CSeq)?.split_once(' ')?;
+        Some((number.parse().ok()?, method.trim()))
+    }
+
+    pub fn body(&self) -> &[u8] {
+        &self.bytes[self.body..]
+    }
+
+    /// `INVITE sip:221@…` or `180`.
+    pub fn label(&self) -> String {
+        match &self.start {
+            Start::Request { method, uri } => format!("{} {}", self.text(method.clone()), self.text(uri.clone())),
+            Start::Response { status } => {
+                format!("{status} ({})", self.cseq().map_or("?", |(_, method)| method))
+            }
+        }
+    }
+}
+
+/// The tag of a From or To value: a parameter behind the name-addr or addr-spec.
+pub fn tag(value: &str) -> Option<&str> {
+    let behind = value.rfind('>').map_or(value, |at| &value[at..]);
+    parameter(behind, "tag")
+}
+
+/// A parameter's value, in a value whose parameters are separated by semicolons.
+pub fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
+    value.split(';').skip(1).find_map(|part| {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+/// The URI within `<…>`, else the whole value up to its parameters.
+pub fn uri(value: &str) -> &str {
+    match (value.find('<'), value.rfind('>')) {
+        (Some(open), Some(close)) if open < close => &value[open + 1..close],
+        (Some(_) | None, _) => value.split(';').next().unwrap_or_default().trim(),
+    }
+}
