@@ -11,6 +11,7 @@
 )]
 
 mod dice;
+mod draw;
 mod faults;
 mod history;
 mod model;
