@@ -14,6 +14,7 @@ use super::model::{
 mod broken;
 mod next;
 
+#[allow(unused_imports)] // for the world, which is not there yet
 pub use broken::{Broken, broken, worded};
 pub use next::next;
 
@@ -158,7 +159,7 @@ fn hours(zone: Tz, beginning: i64, dice: &mut Dice, faults: &Faults) -> Vec<Hour
     let now = zone.from_utc_datetime(&DateTime::<Utc>::from_timestamp_millis(beginning).unwrap().naive_utc());
     let minute = i64::from(now.hour() * 60 + now.minute());
     let today = i64::from(now.weekday().num_days_from_monday());
-    let mut span = |id: &str, from: i64, to: i64| {
+    let span = |id: &str, from: i64, to: i64| {
         let mut week: [Vec<(u16, u16)>; 7] = Default::default();
         for day in [-1, 0, 1] {
             let (from, to) = ((from - day * 1440).clamp(0, 1440), (to - day * 1440).clamp(0, 1440));

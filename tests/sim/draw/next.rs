@@ -16,11 +16,11 @@ pub fn next(model: &Model, dice: &mut Dice, faults: &Faults) -> Model {
             } else {
                 alter(&mut after.companies[which], dice);
             }
+            after.companies.iter_mut().for_each(mend);
         }
         if faults.config.listeners && dice.thousandths(400) {
             listen(&mut after, dice);
         }
-        after.companies.iter_mut().for_each(mend);
         if after != *model {
             return after;
         }
