@@ -4,6 +4,8 @@
 //! drawn from dice of that call's own (`Dice::of_their_own(seed, name of the peer, number of the call)`), so that leaving one call out
 //! of a world changes nothing in the others.
 
+pub mod attacker;
+
 use std::net::SocketAddr;
 
 use super::history::Nanos;
