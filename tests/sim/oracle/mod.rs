@@ -1,5 +1,7 @@
 //! Judges a world by its [`History`] alone: the 25 invariants, each in a function of its own named for it.
 
+pub mod nothing_left;
+
 use super::history::{Entry, History, What};
 
 /// An invariant that did not hold.
@@ -15,7 +17,8 @@ pub struct Violation {
 
 /// Everything that is wrong in a history, in the order it happened.
 pub fn judge(history: &History) -> Vec<Violation> {
-    let judges: [fn(&History) -> Vec<Violation>; 1] = [defects];
+    let judges: &[fn(&History) -> Vec<Violation>] =
+        &[defects, nothing_left::empty_when_quiet, nothing_left::bounded, nothing_left::healing];
     let mut violations: Vec<Violation> = judges.iter().flat_map(|judge| judge(history)).collect();
     violations.sort_by_key(|violation| violation.place);
     violations

@@ -5,6 +5,7 @@
 //! of a world changes nothing in the others.
 
 pub mod agent;
+pub mod attacker;
 pub mod call;
 pub mod callee;
 pub mod caller;
