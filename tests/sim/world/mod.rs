@@ -186,7 +186,7 @@ impl World {
         let sockets = model.listen.clone();
         let config = compiled(&model);
         let now = BEGINNING;
-        let wall = beginning_on_the_wall(seed, case) - (now / MILLISECOND) as i64;
+        let wall = draw::begins(seed, faults) - (now / MILLISECOND) as i64;
         let listeners = listeners(&sockets, &model);
         let engine =
             Engine::restored(moment(now, wall), [seed as u8; 32], Arc::clone(&config), listeners, saved.clone());
@@ -339,26 +339,4 @@ impl World {
 
 fn moment(now: Nanos, wall: i64) -> Now {
     Now { mono: Instant::from_nanos(now), wall: WallTime::from_unix_millis(wall + (now / MILLISECOND) as i64) }
-}
-
-/// Monday 2026-11-23, 10:00 in Kolkata; or shortly before an edge.
-fn beginning_on_the_wall(seed: u64, case: &Case) -> i64 {
-    const MONDAY: i64 = 1_795_408_200_000;
-    if !case.faults.time.edge {
-        return MONDAY;
-    }
-    let mut dice = Dice::of_their_own(seed, "edge", 0);
-    let edges = [
-        // 2026-03-29 01:00 UTC and 2026-10-25 01:00 UTC: summer time in Europe; 2026-03-08 07:00 UTC in New York.
-        1_774_746_000_000,
-        1_792_890_000_000,
-        1_772_953_200_000,
-        // New year in London and in Kolkata.
-        1_798_761_600_000,
-        1_798_741_800_000,
-        // Half past and full hours of the Monday: where hours often begin and end.
-        MONDAY + 1_800_000,
-        MONDAY + 3_600_000,
-    ];
-    dice.of(&edges) - 1_000 * (dice.below(90) as i64)
 }
