@@ -1,5 +1,11 @@
 //! Judges a world by its [`History`] alone: the 25 invariants, each in a function of its own named for it.
 
+mod bindings;
+mod configs;
+mod interpreter;
+mod kept;
+mod routed;
+
 use super::history::{Entry, History, What};
 
 /// An invariant that did not hold.
@@ -15,7 +21,12 @@ pub struct Violation {
 
 /// Everything that is wrong in a history, in the order it happened.
 pub fn judge(history: &History) -> Vec<Violation> {
-    let judges: [fn(&History) -> Vec<Violation>; 1] = [defects];
+    let judges: [fn(&History) -> Vec<Violation>; 4] = [
+        defects,
+        routed::routed_as_written,
+        bindings::bindings_atomic_and_ordered,
+        configs::configs_whole_or_not_at_all,
+    ];
     let mut violations: Vec<Violation> = judges.iter().flat_map(|judge| judge(history)).collect();
     violations.sort_by_key(|violation| violation.place);
     violations
