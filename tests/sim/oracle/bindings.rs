@@ -217,3 +217,74 @@ fn split(line: &str) -> Vec<String> {
     }
     values.iter().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use switchboard::state::Change;
+
+    use super::*;
+    use crate::oracle::hand::{Hand, model, user};
+
+    const PHONE: &str = "198.51.100.1:5060";
+
+    fn register(cseq: u32, contacts: &str) -> String {
+        format!(
+            "REGISTER sip:one.example SIP/2.0\nVia: SIP/2.0/UDP {PHONE};branch=z9hG4bK{cseq}\nCall-ID: boot-201\n\
+             From: <sip:201@one.example>;tag=a\nTo: <sip:201@one.example>\nCSeq: {cseq} REGISTER\nContact: {contacts}\n\n"
+        )
+    }
+
+    fn ok(cseq: u32, contacts: &str) -> String {
+        format!(
+            "SIP/2.0 200 OK\nVia: SIP/2.0/UDP {PHONE};branch=z9hG4bK{cseq}\nCall-ID: boot-201\n\
+             From: <sip:201@one.example>;tag=a\nTo: <sip:201@one.example>;tag=b\nCSeq: {cseq} REGISTER\n{contacts}\n"
+        )
+    }
+
+    /// REGISTERs by CSeq, each with what it asks, which targets are stored then and with which CSeq, and what the 200 lists.
+    fn found(story: &[(u32, &str, &[&str], &str)]) -> Vec<String> {
+        let mut hand = Hand::new(vec![model()]);
+        for (cseq, asks, stored, lists) in story {
+            hand.later(1);
+            hand.heard(PHONE, &register(*cseq, asks));
+            let bindings = stored.iter().map(|target| hand.binding("201", target, *cseq)).collect();
+            hand.changed(Change::Bindings { user: user("201"), bindings });
+            hand.entry(What::Durable(switchboard::state::Number(1)));
+            hand.sent(PHONE, &ok(*cseq, lists));
+        }
+        bindings_atomic_and_ordered(&hand.history).into_iter().map(|violation| violation.words).collect()
+    }
+
+    const ONE: &str = "<sip:201@198.51.100.1:5060>";
+    const TWO: &str = "<sip:201@198.51.100.1:5060>, <sip:201@198.51.100.9:5060>";
+    const LISTED: &str = "Contact: <sip:201@198.51.100.1:5060>;expires=3600\n";
+
+    #[test]
+    fn a_registration_as_asked_is_right() {
+        assert_eq!(found(&[(1, ONE, &[PHONE], LISTED), (2, ONE, &[PHONE], LISTED)]), Vec::<String>::new());
+        assert_eq!(found(&[(1, ONE, &[PHONE], LISTED), (2, "*;expires=0", &[], "")]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn half_a_registration_is_found_out() {
+        let words = found(&[(1, TWO, &[PHONE], LISTED)]);
+        assert!(words.iter().any(|words| words.contains("198.51.100.9:5060 was asked for")), "{words:?}");
+    }
+
+    #[test]
+    fn an_answer_that_lists_something_else_is_found_out() {
+        let words = found(&[(1, ONE, &[PHONE], "")]);
+        assert!(words.iter().any(|words| words.contains("the 200 lists []")), "{words:?}");
+        let words = found(&[(1, ONE, &[PHONE], "Contact: <sip:201@198.51.100.1:5060>;expires=7200\n")]);
+        assert!(words.iter().any(|words| words.contains("7200 s")), "{words:?}");
+    }
+
+    #[test]
+    fn an_older_register_that_changes_something_is_found_out() {
+        let words = found(&[(2, ONE, &[PHONE], LISTED), (1, ONE, &[PHONE], LISTED)]);
+        assert!(
+            words.iter().any(|words| words.contains("CSeq 1 of a Call-ID changed bindings after CSeq 2")),
+            "{words:?}"
+        );
+    }
+}

@@ -92,3 +92,62 @@ fn marks(words: &str) -> Vec<(usize, usize)> {
     let numbered = words.split("+99900").skip(1).filter_map(|rest| read(rest.get(..3)?, "0"));
     named.chain(numbered).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::hand::{Hand, TRUNK, invite, model};
+
+    fn refused(problems: &[&str]) -> Vec<String> {
+        let mut hand = Hand::new(vec![model()]);
+        hand.entry(What::Refused(problems.iter().map(|text| (*text).to_owned()).collect()));
+        words(&hand)
+    }
+
+    fn words(hand: &Hand) -> Vec<String> {
+        configs_whole_or_not_at_all(&hand.history).into_iter().map(|violation| violation.words).collect()
+    }
+
+    #[test]
+    fn all_problems_have_to_be_reported() {
+        let all = ["a:3: k: `planted-1-of-2` is not known", "b:9: k: number +99900202 is written twice"];
+        assert_eq!(refused(&all), Vec::<String>::new());
+        assert_eq!(refused(&all[..1]), ["of 2 planted problems [2] were not reported"]);
+        assert_eq!(refused(&all[1..]), ["of 2 planted problems [1] were not reported"]);
+        assert_eq!(refused(&["something else"]).len(), 1);
+    }
+
+    #[test]
+    fn a_reload_takes_away_what_is_gone_and_nothing_else() {
+        let mut fewer = model();
+        fewer.companies[0].users.remove(0);
+        fewer.companies[0].departments[0].members.remove(0);
+        let reloaded = |left: [bool; 2]| {
+            let mut hand = Hand::new(vec![model(), fewer.clone()]);
+            hand.entry(What::Fired);
+            hand.registered("201", "198.51.100.1:5060");
+            hand.registered("202", "198.51.100.2:5060");
+            hand.entry(What::Adopted(1));
+            for (extension, _) in ["201", "202"].into_iter().zip(left).filter(|(_, left)| !left) {
+                let user = crate::oracle::hand::user(extension);
+                hand.changed(switchboard::state::Change::Bindings { user, bindings: Vec::new() });
+            }
+            words(&hand)
+        };
+        assert_eq!(reloaded([false, true]), Vec::<String>::new());
+        assert_eq!(reloaded([true, true]), ["201@one is gone in version 1 and still registered"]);
+        assert_eq!(reloaded([false, false]), ["202@one remains in version 1 and lost a registration"]);
+    }
+
+    #[test]
+    fn a_reload_ends_no_call_and_takes_its_sockets() {
+        let mut elsewhere = model();
+        elsewhere.listen = vec!["203.0.113.11:5060".parse().unwrap()];
+        let mut hand = Hand::new(vec![model(), elsewhere]);
+        hand.entry(What::Adopted(1));
+        hand.sent(TRUNK, &invite("+918041234500").replace("INVITE", "BYE"));
+        let words = words(&hand);
+        assert!(words.iter().any(|words| words.contains("ended a call")), "{words:?}");
+        assert!(words.iter().any(|words| words.contains("does not listen")), "{words:?}");
+    }
+}

@@ -2,6 +2,8 @@
 
 mod bindings;
 mod configs;
+#[cfg(test)]
+mod hand;
 mod interpreter;
 mod kept;
 mod routed;

@@ -631,3 +631,6 @@ fn words(entries: &[Entry]) -> Vec<Word<'_>> {
     }
     words
 }
+
+#[cfg(test)]
+mod tests;

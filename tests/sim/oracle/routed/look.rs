@@ -144,7 +144,7 @@ impl Look<'_, '_> {
             if before.is_none() {
                 wrong.extend(self.entered(company, new, index));
             }
-            wrong.extend(self.members(company, new, step, before));
+            wrong.extend(self.members(company, step, before));
             wrong.extend(self.outcomes(company, step, before));
             wrong.extend(self.left(company, new, index, before));
             targets.extend(self.targets(company, step, before));
@@ -200,13 +200,7 @@ impl Look<'_, '_> {
     }
 
     /// who was offered the call just now, and why the others were not.
-    fn members(
-        &self,
-        company: &Company,
-        new: &DecisionRecord,
-        step: &StepRecord,
-        before: Option<&StepRecord>,
-    ) -> Vec<String> {
+    fn members(&self, company: &Company, step: &StepRecord, before: Option<&StepRecord>) -> Vec<String> {
         let mut wrong = Vec::new();
         let department = step.department.as_ref().and_then(|id| company.department(id));
         let place = place_of(step);
@@ -240,11 +234,11 @@ impl Look<'_, '_> {
             || (step.cause.is_some() && before.is_some_and(|it| it.cause.is_none()));
         for (position, member) in step.members.iter().enumerate() {
             if newly.contains(&position) {
-                if !self.may_ring(company, new, step, department, member) {
+                if !self.reasons(company, step, department, member).contains(&"eligible") {
                     wrong.push(format!(
                         "{place}: {} was offered the call; right is {:?}",
                         member.extension,
-                        self.reasons(company, new, step, department, member)
+                        self.reasons(company, step, department, member)
                     ));
                 }
                 continue;
@@ -261,7 +255,7 @@ impl Look<'_, '_> {
                 }
                 continue;
             }
-            let reasons = self.reasons(company, new, step, department, member);
+            let reasons = self.reasons(company, step, department, member);
             if !reasons.contains(&skip.as_str()) {
                 wrong.push(format!(
                     "{place}: {} was skipped as {}; right is {reasons:?}",
@@ -348,7 +342,6 @@ impl Look<'_, '_> {
     fn reasons(
         &self,
         company: &Company,
-        new: &DecisionRecord,
         step: &StepRecord,
         department: Option<&Department>,
         member: &MemberRecord,
@@ -388,17 +381,6 @@ impl Look<'_, '_> {
         reasons.sort_unstable();
         reasons.dedup();
         reasons
-    }
-
-    fn may_ring(
-        &self,
-        company: &Company,
-        new: &DecisionRecord,
-        step: &StepRecord,
-        department: Option<&Department>,
-        member: &MemberRecord,
-    ) -> bool {
-        self.reasons(company, new, step, department, member).contains(&"eligible")
     }
 
     /// Whether a call that has waited longer than this one waits for a person.
