@@ -113,10 +113,7 @@ impl<'h> Judge<'h> {
         }
         let words = words(entries);
         let mut invites = self.invites(entries);
-        let mut moved: BTreeSet<CallRef> = BTreeSet::new();
-        for word in &words {
-            moved.insert(word.call);
-        }
+        seen.moved = words.iter().map(|word| word.call).collect();
         // What a member's call did is remembered before anybody is chosen by it.
         self.note_ends(&seen, first);
         for (count, word) in words.iter().enumerate() {
@@ -129,7 +126,7 @@ impl<'h> Judge<'h> {
             self.overdue(first.at);
         }
         if seen.something() {
-            self.waiting(first, &moved);
+            self.waiting(first, &seen.moved);
         }
         for word in &words {
             if word.over.is_some() {

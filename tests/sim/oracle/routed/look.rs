@@ -1,6 +1,6 @@
 //! One call at one moment: what is new in its decision record, held against the interpreter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use switchboard::id::CallRef;
@@ -20,11 +20,19 @@ pub struct Seen {
     pub claims: BTreeMap<String, Option<KeptClaim>>,
     bindings: BTreeMap<String, Vec<Kept>>,
     switches: BTreeMap<String, Switches>,
+    /// The calls that did something.
+    pub moved: BTreeSet<CallRef>,
 }
 
 impl Seen {
     pub fn new(first: &Entry) -> Seen {
-        Seen { at: first.at, claims: BTreeMap::new(), bindings: BTreeMap::new(), switches: BTreeMap::new() }
+        Seen {
+            at: first.at,
+            claims: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            switches: BTreeMap::new(),
+            moved: BTreeSet::new(),
+        }
     }
 
     /// Notes what an entry is about to change.
@@ -64,8 +72,11 @@ impl Seen {
         let mut claims = vec![state.claim(person, at).cloned()];
         if let Some(before) = self.claims.get(person) {
             let live = before.as_ref().filter(|kept| kept.until.is_none_or(|until| until > at));
+            // In between the person was free, if the call that had the claim did something.
+            if live.is_none_or(|kept| self.moved.contains(&kept.claim.call)) {
+                claims.push(None);
+            }
             claims.push(live.map(|kept| kept.claim.clone()));
-            claims.push(None);
         }
         claims
     }
