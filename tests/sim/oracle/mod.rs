@@ -6,6 +6,7 @@ mod configs;
 mod hand;
 mod interpreter;
 mod kept;
+pub mod nothing_left;
 mod routed;
 
 use super::history::{Entry, History, What};
@@ -23,8 +24,11 @@ pub struct Violation {
 
 /// Everything that is wrong in a history, in the order it happened.
 pub fn judge(history: &History) -> Vec<Violation> {
-    let judges: [fn(&History) -> Vec<Violation>; 4] = [
+    let judges: &[fn(&History) -> Vec<Violation>] = &[
         defects,
+        nothing_left::empty_when_quiet,
+        nothing_left::bounded,
+        nothing_left::healing,
         routed::routed_as_written,
         bindings::bindings_atomic_and_ordered,
         configs::configs_whole_or_not_at_all,
