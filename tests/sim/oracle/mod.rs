@@ -1,6 +1,13 @@
 //! Judges a world by its [`History`] alone: the 25 invariants, each in a function of its own named for it.
 
+mod bindings;
+mod configs;
+#[cfg(test)]
+mod hand;
+mod interpreter;
+mod kept;
 pub mod nothing_left;
+mod routed;
 
 use super::history::{Entry, History, What};
 
@@ -17,8 +24,15 @@ pub struct Violation {
 
 /// Everything that is wrong in a history, in the order it happened.
 pub fn judge(history: &History) -> Vec<Violation> {
-    let judges: &[fn(&History) -> Vec<Violation>] =
-        &[defects, nothing_left::empty_when_quiet, nothing_left::bounded, nothing_left::healing];
+    let judges: &[fn(&History) -> Vec<Violation>] = &[
+        defects,
+        nothing_left::empty_when_quiet,
+        nothing_left::bounded,
+        nothing_left::healing,
+        routed::routed_as_written,
+        bindings::bindings_atomic_and_ordered,
+        configs::configs_whole_or_not_at_all,
+    ];
     let mut violations: Vec<Violation> = judges.iter().flat_map(|judge| judge(history)).collect();
     violations.sort_by_key(|violation| violation.place);
     violations
