@@ -1,5 +1,19 @@
 //! Judges a world by its [`History`] alone: the 25 invariants, each in a function of its own named for it.
 
+mod amplifier;
+mod durable;
+mod guard;
+mod no_proof_no_ring;
+mod nonces;
+mod proofs;
+mod reading;
+#[cfg(test)]
+mod staged;
+mod strangers;
+mod tells_nothing;
+mod timely;
+mod unstoppable;
+
 use super::history::{Entry, History, What};
 
 /// An invariant that did not hold.
@@ -15,7 +29,7 @@ pub struct Violation {
 
 /// Everything that is wrong in a history, in the order it happened.
 pub fn judge(history: &History) -> Vec<Violation> {
-    let judges: [fn(&History) -> Vec<Violation>; 1] = [defects];
+    let judges: [fn(&History) -> Vec<Violation>; 2] = [defects, guard::judge];
     let mut violations: Vec<Violation> = judges.iter().flat_map(|judge| judge(history)).collect();
     violations.sort_by_key(|violation| violation.place);
     violations
