@@ -5,6 +5,7 @@ mod durable;
 mod guard;
 mod no_proof_no_ring;
 mod nonces;
+pub mod nothing_left;
 mod proofs;
 mod reading;
 #[cfg(test)]
@@ -29,7 +30,8 @@ pub struct Violation {
 
 /// Everything that is wrong in a history, in the order it happened.
 pub fn judge(history: &History) -> Vec<Violation> {
-    let judges: [fn(&History) -> Vec<Violation>; 2] = [defects, guard::judge];
+    let judges: &[fn(&History) -> Vec<Violation>] =
+        &[defects, nothing_left::empty_when_quiet, nothing_left::bounded, nothing_left::healing, guard::judge];
     let mut violations: Vec<Violation> = judges.iter().flat_map(|judge| judge(history)).collect();
     violations.sort_by_key(|violation| violation.place);
     violations

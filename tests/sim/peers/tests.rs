@@ -1,0 +1,1 @@
+//! Peers against a counterpart of a few strings.
