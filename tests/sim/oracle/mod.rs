@@ -1,5 +1,20 @@
 //! Judges a world by its [`History`] alone: the 25 invariants, each in a function of its own named for it.
 
+mod acks;
+mod answers;
+mod cancels;
+mod claims;
+mod engaged;
+mod exclusive;
+mod in_time;
+mod one_outcome;
+mod retransmissions;
+mod right_choice;
+#[cfg(test)]
+mod testing;
+mod transparent;
+pub mod wire;
+
 use super::history::{Entry, History, What};
 
 /// An invariant that did not hold.
@@ -15,10 +30,28 @@ pub struct Violation {
 
 /// Everything that is wrong in a history, in the order it happened.
 pub fn judge(history: &History) -> Vec<Violation> {
-    let judges: [fn(&History) -> Vec<Violation>; 1] = [defects];
+    let judges: [fn(&History) -> Vec<Violation>; 2] = [defects, calls];
     let mut violations: Vec<Violation> = judges.iter().flat_map(|judge| judge(history)).collect();
     violations.sort_by_key(|violation| violation.place);
     violations
+}
+
+/// 1 to 9 and 12: what is read from the wire, and from claims.
+fn calls(history: &History) -> Vec<Violation> {
+    let wire = wire::Wire::read(history);
+    let judges: [fn(&wire::Wire<'_>) -> Vec<Violation>; 10] = [
+        exclusive::judge,
+        one_outcome::judge,
+        in_time::judge,
+        answers::judge,
+        right_choice::judge,
+        cancels::judge,
+        acks::judge,
+        retransmissions::judge,
+        transparent::judge,
+        claims::judge,
+    ];
+    judges.iter().flat_map(|judge| judge(&wire)).collect()
 }
 
 /// 18, as far as the engine says so itself: nothing that arrives makes it doubt itself.
