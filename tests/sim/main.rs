@@ -6,6 +6,8 @@
 //! | `SIM_SEEDS=20000` | how many worlds `worlds_keep_every_invariant` lives through, of 50 calls each |
 //! | `SIM_FIRST=7000` | the first of their seeds |
 //! | `SIM_SEED=17` | that seed alone, with all that is known of a failure |
+//! | `SIM_STOP=1` | no more worlds once one has failed |
+//! | `SIM_BRIEF=1` | failures in a line each, none made smaller |
 //! | `SIM_HASHES=FILE` | `equal_seeds_are_equal_worlds` compares with the file, or writes it where there is none |
 //!
 //! Worlds are cheap with optimisation: `SIM_SEEDS=20000 cargo test --release --test sim worlds -- --nocapture`.
@@ -16,6 +18,7 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::panic,
+    clippy::wrong_self_convention,
     unreachable_pub
 )]
 
@@ -59,7 +62,8 @@ fn worlds_keep_every_invariant() {
     let seeds = variable("SIM_SEEDS").unwrap_or(60);
     let first = variable("SIM_FIRST").unwrap_or_default();
     let began = std::time::Instant::now();
-    let sum = run::run(first..first + seeds);
+    let stop = if variable("SIM_STOP").is_some() { run::After::Stop } else { run::After::GoOn };
+    let sum = run::run(first..first + seeds, stop);
     say(&format!(
         "{} worlds, {} calls, {} datagrams in {:.1} s; hash {:016x}",
         sum.worlds,
@@ -70,6 +74,9 @@ fn worlds_keep_every_invariant() {
     ));
     for (seed, violation) in &sum.failures {
         say(&format!("seed {seed}: invariant {}: {}", violation.invariant, violation.words));
+    }
+    if let (Some((seed, _)), Some(_)) = (sum.failures.first(), variable("SIM_BRIEF")) {
+        panic!("{} of {seeds} seeds failed; see SIM_SEED={seed}", sum.failed);
     }
     if let Some((seed, violation)) = sum.failures.first() {
         panic!("{} of {seeds} seeds failed; the first:\n{}", sum.failed, run::explain(*seed, violation.invariant));

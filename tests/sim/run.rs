@@ -25,11 +25,18 @@ pub struct Sum {
     pub failed: u64,
 }
 
+/// What to do after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    GoOn,
+    Stop,
+}
+
 /// How many failures are kept.
 const KEPT: usize = 20;
 
 /// Lives the worlds of `seeds` through, on as many threads as the machine has processors, and tells how far it is now and then.
-pub fn run(seeds: std::ops::Range<u64>) -> Sum {
+pub fn run(seeds: std::ops::Range<u64>, after: After) -> Sum {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (next, sum, began) = (AtomicU64::new(seeds.start), Mutex::new(Sum::default()), Instant::now());
     let count = seeds.end - seeds.start;
@@ -52,6 +59,9 @@ pub fn run(seeds: std::ops::Range<u64>) -> Sum {
                     }
                     if let Some(first) = violations.into_iter().next() {
                         sum.failed += 1;
+                        if after == After::Stop {
+                            next.store(seeds.end, Ordering::Relaxed);
+                        }
                         if sum.failures.len() < KEPT {
                             sum.failures.push((seed, first));
                         }
