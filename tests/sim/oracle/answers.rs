@@ -206,8 +206,8 @@ mod tests {
 
     #[test]
     fn a_response_to_nobody_or_to_another_address_is_caught() {
-        caught(super::judge, 4, "0 trunk > OPTIONS t1\n0 trunk < 200 t2\n");
-        caught(super::judge, 4, "0 trunk > OPTIONS t1\n0 phone0 < 200 t1\n");
-        right(super::judge, "0 trunk > OPTIONS t1\n0 trunk < 200 t1\n");
+        caught(super::judge, 4, "0 trunk > OPTIONS t1\n0 trunk < 200 t2 OPTIONS\n");
+        caught(super::judge, 4, "0 trunk > OPTIONS t1\n0 phone0 < 200 t1 OPTIONS\n");
+        right(super::judge, "0 trunk > OPTIONS t1\n0 trunk < 200 t1 OPTIONS\n");
     }
 }

@@ -251,7 +251,12 @@ mod tests {
     #[test]
     fn a_caller_that_cancels_and_is_not_told_is_caught() {
         caught(super::judge, 6, &without(CANCELLED, "trunk < 200 t1 CANCEL"));
-        caught(super::judge, 6, &CANCELLED.replace("1000 trunk < 487", "1001 fired\n1001 trunk < 487"));
+        caught(
+            super::judge,
+            6,
+            &without(CANCELLED, "trunk < 487")
+                .replace("1100 trunk > ACK", "1001 fired\n1001 trunk < 487 t1\n1100 trunk > ACK"),
+        );
     }
 
     #[test]
