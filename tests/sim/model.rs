@@ -170,7 +170,10 @@ impl Model {
 
     fn machine(&self) -> String {
         let listen: Vec<String> = self.listen.iter().map(|address| format!("\"udp:{address}\"")).collect();
-        let mut text = format!("[sip]\nlisten = [{}]\n\n[control]\nsocket = \"/tmp/unused.sock\"\n", listen.join(", "));
+        let mut text = format!(
+            "[sip]\nlisten = [{}]\nmax-call = \"10m\"\n\n[control]\nsocket = \"/tmp/unused.sock\"\n",
+            listen.join(", ")
+        );
         for trunk in &self.trunks {
             let _ = write!(
                 text,

@@ -4,6 +4,29 @@
 //! drawn from dice of that call's own (`Dice::of_their_own(seed, name of the peer, number of the call)`), so that leaving one call out
 //! of a world changes nothing in the others.
 
+pub mod agent;
+pub mod attacker;
+pub mod call;
+pub mod callee;
+pub mod caller;
+pub mod dialog;
+pub mod digest;
+pub mod phone;
+pub mod plan;
+pub mod registration;
+pub mod requests;
+pub mod style;
+pub mod talk;
+pub mod together;
+pub mod transaction;
+pub mod trunk;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod trial;
+
 use std::net::SocketAddr;
 
 use super::history::Nanos;

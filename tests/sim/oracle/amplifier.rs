@@ -1,0 +1,138 @@
+//! 20: to a source that has proved nothing goes at most one datagram for one received, of at most one and a half times its bytes, and
+//! only to that packet's source address.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+
+use super::super::history::{Role, What};
+use super::Violation;
+use super::reading::Reading;
+
+pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let mut wrong = |place: usize, words: String| violations.push(Violation { invariant: 20, place, words });
+    // Phones that have shown somewhere in this world that they are where they say.
+    let mut proven: HashSet<SocketAddr> = HashSet::new();
+    // What was asked for by whom, as far as it can be read.
+    let mut asked: HashMap<SocketAddr, HashSet<&str>> = HashMap::new();
+    for step in &reading.steps {
+        let heard = reading.heard(step);
+        if let Some(datagram) = heard {
+            if step.prover.is_some() {
+                proven.insert(datagram.from);
+            }
+            let of = asked.entry(datagram.from).or_default();
+            if let Some(message) = &datagram.message {
+                of.extend(message.branch());
+            }
+        }
+        for (place, sent) in reading.sent(step) {
+            let Some(message) = &sent.message else { continue };
+            // Responses go to whoever asked, wherever Via, `received`, `rport` and `maddr` point.
+            if message.status().is_some() {
+                let answers = heard.is_some_and(|heard| heard.from == sent.to);
+                let branch = message.branch().unwrap_or_default();
+                if !answers && !asked.get(&sent.to).is_some_and(|branches| branches.contains(branch)) {
+                    wrong(place, format!("{} to {}, from where nothing like it was asked", message.label(), sent.to));
+                }
+            }
+            // To whom nobody is expected to be: never without being asked.
+            let nobody = matches!(reading.history.role(sent.to), None | Some(Role::Attacker(_)));
+            if nobody && heard.is_none_or(|heard| heard.from != sent.to) {
+                let cause = cause_in_words(&reading.cause(step).what);
+                wrong(
+                    place,
+                    format!("{} to {}, who has a right to nothing, because of {cause}", message.label(), sent.to),
+                );
+            }
+        }
+        let Some(datagram) = heard else { continue };
+        // What a message that was sent under a phone's address earns is the same as from any unproven one.
+        let known = proven.contains(&datagram.from) && !reading.is_of_stranger(datagram);
+        if known || reading.is_of_trunk(step, datagram.from) {
+            continue;
+        }
+        let (mut count, mut room) = (0, datagram.bytes.len() * 3 / 2);
+        for (place, sent) in reading.sent(step).filter(|(_, sent)| sent.to == datagram.from) {
+            count += 1;
+            if count > 1 {
+                wrong(place, format!("{count} datagrams to {} for one", sent.to));
+            }
+            if sent.bytes.len() > room {
+                let (sent, heard) = (sent.bytes.len(), datagram.bytes.len());
+                wrong(place, format!("{sent} bytes for {heard} of one that has proved nothing ({})", datagram.from));
+            }
+            room = room.saturating_sub(sent.bytes.len());
+        }
+    }
+    violations
+}
+
+fn cause_in_words(what: &What) -> String {
+    match what {
+        What::Heard(datagram) => {
+            let label = datagram.message.as_ref().map_or_else(|| "something unreadable".to_owned(), |m| m.label());
+            format!("{label} from {}", datagram.from)
+        }
+        What::Fired => "a timer".to_owned(),
+        What::Durable(_) => "the disk".to_owned(),
+        What::Adopted(_) => "a configuration".to_owned(),
+        What::Commanded(command, _) => format!("`{command}`"),
+        What::Started(..) => "a start".to_owned(),
+        _ => "something".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::staged::{PHONE, STRANGER, Stage, TRUNK, register, registered, request, response};
+    use super::*;
+
+    fn ask() -> String {
+        request("OPTIONS", STRANGER, "z9hG4bKs", "a@b.example", "", "")
+    }
+
+    fn refusal(to: &str, more: &str) -> String {
+        response("403 Forbidden", "OPTIONS", to, "z9hG4bKs", more)
+    }
+
+    #[test]
+    fn one_small_answer_to_whoever_asked_is_right() {
+        let mut stage = Stage::new();
+        stage.heard(STRANGER, &ask()).sent(STRANGER, &refusal(STRANGER, ""));
+        stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).durable(1).sent(PHONE, &registered("z9hG4bK1", ""));
+        assert_eq!(stage.judged(no_amplifier), [""; 0]);
+    }
+
+    #[test]
+    fn two_answers_or_a_large_one_are_caught() {
+        let mut stage = Stage::new();
+        let answer = response("403 No", "OPTIONS", STRANGER, "z9hG4bKs", "");
+        stage.heard(STRANGER, &ask().replace("Max-Forwards: 70", "Max-Forwards: 70\r\nSubject: so that there is room for all of it, and much more than that, several times over"));
+        stage.sent(STRANGER, &answer).sent(STRANGER, &answer);
+        assert!(stage.judged(no_amplifier).contains(&format!("2 datagrams to {STRANGER} for one")));
+        let mut stage = Stage::new();
+        let long = format!("Subject: {}\r\n", "x".repeat(400));
+        stage.heard(STRANGER, &ask()).sent(STRANGER, &refusal(STRANGER, &long));
+        let found = stage.judged(no_amplifier);
+        assert!(found.len() == 1 && found[0].contains("of one that has proved nothing"), "{found:?}");
+    }
+
+    #[test]
+    fn an_answer_to_where_a_via_points_is_caught() {
+        let mut stage = Stage::new();
+        stage.heard(STRANGER, &ask().replace(STRANGER, PHONE)).sent(PHONE, &refusal(PHONE, ""));
+        let found = stage.judged(no_amplifier);
+        assert_eq!(found, ["403 (OPTIONS) to 198.51.100.1:5060, from where nothing like it was asked"]);
+    }
+
+    #[test]
+    fn a_repetition_by_timer_to_a_stranger_is_caught_and_to_a_trunk_is_not() {
+        for (peer, found) in [(STRANGER, 1), (TRUNK, 0)] {
+            let mut stage = Stage::new();
+            stage.heard(peer, &ask().replace(STRANGER, peer)).sent(peer, &refusal(peer, ""));
+            stage.what(What::Fired).sent(peer, &refusal(peer, ""));
+            assert_eq!(stage.judged(no_amplifier).len(), found, "{peer}");
+        }
+    }
+}

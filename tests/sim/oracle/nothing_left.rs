@@ -1,0 +1,99 @@
+//! 11: empty when quiet. 13, as far as the world does not see it itself. 14: bounded. 25: healing.
+
+use super::super::history::{History, Role, What};
+use super::super::script::PROBE_COMPANY;
+use super::Violation;
+
+/// 11. At the last look, long after the last call and `max-call`, nothing is left; at the first, long after the last call, nothing but the
+/// dialogs of phones that vanished in them.
+pub fn empty_when_quiet(history: &History) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let looks: Vec<_> = (history.entries.iter().enumerate())
+        .filter_map(|(place, entry)| match &entry.what {
+            What::Audited(audit, wake) => Some((place, *audit, *wake)),
+            _ => None,
+        })
+        .collect();
+    let violation = |place, words| Violation { invariant: 11, place, words };
+    match looks.last() {
+        Some((place, audit, _)) if !audit.is_empty() => violations.push(violation(*place, format!("left: {audit:?}"))),
+        Some(_) => {}
+        None if history.entries.iter().any(|entry| matches!(entry.what, What::Defect(_))) => {}
+        None => violations.push(violation(history.entries.len().saturating_sub(1), "nobody looked".to_owned())),
+    }
+    if let Some((place, audit, _)) = looks.first() {
+        let pending =
+            [audit.server_transactions, audit.client_transactions, audit.contexts, audit.waiting, audit.unsaved];
+        if pending.iter().any(|count| *count > 0) {
+            violations.push(violation(*place, format!("left before max-call was over: {audit:?}")));
+        }
+    }
+    violations
+}
+
+/// 14. One datagram causes at most 4 + 3·breadth others, the breadth being all phones and trunks there are.
+pub fn bounded(history: &History) -> Vec<Violation> {
+    let breadth = history.phones.len() + history.models[0].trunks.len();
+    let most = 4 + 3 * breadth;
+    let (mut violations, mut cause, mut count) = (Vec::new(), None, 0);
+    for (place, entry) in history.entries.iter().enumerate() {
+        match &entry.what {
+            What::Heard(_) => (cause, count) = (Some(place), 0),
+            What::Sent(_) => {
+                count += 1;
+                if let (Some(place), true) = (cause, count == most + 1) {
+                    let words = format!("one datagram causes more than {most}");
+                    violations.push(Violation { invariant: 14, place, words });
+                }
+            }
+            What::Put(_) | What::Delivered(_) | What::Changed(..) | What::Recorded(_) => {}
+            What::Undeliverable(_)
+            | What::Fired
+            | What::Durable(_)
+            | What::Adopted(_)
+            | What::Refused(_)
+            | What::Commanded(..)
+            | What::Killed
+            | What::Started(..)
+            | What::Stood(_)
+            | What::ClockJumped(_)
+            | What::Audited(..)
+            | What::FaultsEnded
+            | What::Defect(_) => cause = None,
+        }
+    }
+    violations
+}
+
+/// 25. 64·T1 after all faults have ended, a call from a trunk to a phone that lives is answered.
+pub fn healing(history: &History) -> Vec<Violation> {
+    let trunks = &history.models[0].trunks;
+    let probe = trunks.iter().position(|trunk| trunk.id == PROBE_COMPANY).map(Role::Trunk);
+    let ended = history.entries.iter().position(|entry| matches!(entry.what, What::FaultsEnded));
+    let Some(ended) = ended else { return Vec::new() };
+    if history.entries.iter().any(|entry| matches!(entry.what, What::Defect(_))) {
+        return Vec::new();
+    }
+    let answered = history.entries[ended..].iter().any(|entry| match &entry.what {
+        What::Delivered(datagram) if history.role(datagram.to) == probe => {
+            let message = datagram.message.as_ref();
+            message.is_some_and(|message| {
+                message.status() == Some(200) && message.cseq().is_some_and(|(_, method)| method == "INVITE")
+            })
+        }
+        _ => false,
+    });
+    if answered {
+        return Vec::new();
+    }
+    let words = "64·T1 after the faults ended, a call between live parties was not answered".to_owned();
+    // The last that the probe's trunk sent or was sent shows why.
+    let place = (history.entries.iter().enumerate().rev())
+        .find(|(_, entry)| match &entry.what {
+            What::Heard(datagram) => history.role(datagram.from) == probe,
+            What::Sent(datagram) => history.role(datagram.to) == probe,
+            _ => false,
+        })
+        .map_or(ended, |(place, _)| place);
+    vec![Violation { invariant: 25, place, words }]
+}
