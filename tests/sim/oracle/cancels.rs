@@ -32,6 +32,10 @@ pub fn judge(wire: &Wire<'_>) -> Vec<Violation> {
 fn allowed(wire: &Wire<'_>, cancel: &Client, line: &Line<'_>, wrong: &mut impl FnMut(usize, String)) {
     let branch = line.branch;
     let Some(index) = cancel.other else {
+        // Killed when the INVITE was written down and not yet out.
+        if wire.steps[line.step].cause == Cause::Started {
+            return;
+        }
         return wrong(line.place, format!("CANCEL on {branch}, which is no INVITE's branch"));
     };
     let (client, life) = (&wire.clients[index], &wire.lives[index]);
