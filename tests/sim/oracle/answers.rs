@@ -20,6 +20,14 @@ pub fn judge(wire: &Wire<'_>) -> Vec<Violation> {
             {
                 continue;
             }
+            let unsure = match wire.steps[line.step].cause {
+                Cause::Heard(Some(heard)) => !wire.line(heard).sure,
+                Cause::Heard(None) => true,
+                Cause::Fired | Cause::Started | Cause::Undeliverable | Cause::Other => false,
+            };
+            if unsure {
+                continue;
+            }
             if let Some(words) = invented(wire, server, line) {
                 violations.push(Violation { invariant: 4, place: line.place, words });
             }
@@ -88,6 +96,10 @@ fn misdirected(wire: &Wire<'_>, server: &Server, line: &Line<'_>) -> Option<Stri
     let request = wire.line(server.request.filter(|_| !server.doubtful)?);
     let via = vias(request.message).next()?;
     let mut right = request.datagram.from;
+    if matches!(line.status, 400 | 505 | 513) && line.datagram.to == right {
+        // Of a request that cannot be read no Via is obeyed.
+        return None;
+    }
     if parameter(via, "rport").is_none() {
         right.set_port(sent_by(via).rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(5060));
     }
@@ -206,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_response_to_nobody_or_to_another_address_is_caught() {
-        caught(super::judge, 4, "0 trunk > OPTIONS t1\n0 trunk < 200 t2\n");
-        caught(super::judge, 4, "0 trunk > OPTIONS t1\n0 phone0 < 200 t1\n");
-        right(super::judge, "0 trunk > OPTIONS t1\n0 trunk < 200 t1\n");
+        caught(super::judge, 4, "0 trunk > OPTIONS t1\n0 trunk < 200 t2 OPTIONS\n");
+        caught(super::judge, 4, "0 trunk > OPTIONS t1\n0 phone0 < 200 t1 OPTIONS\n");
+        right(super::judge, "0 trunk > OPTIONS t1\n0 trunk < 200 t1 OPTIONS\n");
     }
 }

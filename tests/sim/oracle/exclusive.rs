@@ -3,6 +3,8 @@
 //! Who is one person is read from the version of the model that the later of two calls began with: a reload cannot make two calls of what
 //! was allowed when the first began, and the second must know better.
 
+use std::collections::BTreeSet;
+
 use ahash::AHashMap;
 
 use super::Violation;
@@ -11,11 +13,12 @@ use super::wire::Wire;
 
 pub fn judge(wire: &Wire<'_>) -> Vec<Violation> {
     let all = engagements(wire);
+    let models: BTreeSet<usize> = all.iter().map(|one| one.model).collect();
     let mut names: AHashMap<(usize, &UserName), String> = AHashMap::new();
     for one in &all {
         for user in &one.users {
-            for model in all.iter().map(|one| one.model).collect::<std::collections::BTreeSet<usize>>() {
-                names.entry((model, user)).or_insert_with(|| person(wire, model, one.model, user));
+            for model in &models {
+                names.entry((*model, user)).or_insert_with(|| person(wire, *model, one.model, user));
             }
         }
     }

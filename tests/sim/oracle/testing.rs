@@ -226,7 +226,7 @@ struct Writing<'s> {
 pub fn history(story: &str) -> History {
     let mut writing = Writing { entries: Vec::new(), serial: 0, changes: 0, requests: BTreeMap::new() };
     let mut before = 0;
-    for line in story.lines() {
+    for line in story.lines().filter(|line| !line.is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let at: u64 = words[0].parse().unwrap_or_else(|_| panic!("no time in `{line}`"));
         assert!(at >= before, "`{line}` comes too late");

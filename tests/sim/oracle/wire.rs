@@ -4,7 +4,6 @@
 //! Server transactions are told apart by RFC 3261 §17.2.3 (branch, sent-by, method; ACK's is INVITE's), client ones by branch and method
 //! (§17.1.3). A kill ends all of them; those that a start takes up again are entries of their own, marked `revived`.
 
-use std::hash::BuildHasher;
 use std::ops::Range;
 
 use ahash::{AHashMap, RandomState};
