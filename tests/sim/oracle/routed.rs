@@ -34,8 +34,10 @@ pub fn routed_as_written(history: &History) -> Vec<Violation> {
         branches: BTreeSet::new(),
         violations: Vec::new(),
         place: 0,
+        cut_short: false,
     };
     for step in steps(history) {
+        judge.cut_short = history.entries.get(step.end).is_some_and(|next| matches!(next.what, What::Killed));
         judge.step(step.start, &history.entries[step]);
     }
     judge.violations
@@ -79,6 +81,8 @@ struct Judge<'h> {
     branches: BTreeSet<String>,
     violations: Vec<Violation>,
     place: usize,
+    /// The daemon was killed within the step that is looked at.
+    cut_short: bool,
 }
 
 /// What a step says of a call.
@@ -246,6 +250,7 @@ impl<'h> Judge<'h> {
                 at: first.at,
                 wall: first.wall,
                 alone,
+                cut_short: self.cut_short,
                 queued: call.queued,
                 first: &first.what,
                 offered_at: &call.offered_at,
@@ -528,6 +533,9 @@ impl<'h> Judge<'h> {
             let model = &self.history.models[call.version];
             let Some(company) = call.company.as_deref().and_then(|company| model.company(company)) else { continue };
             let Some(step) = call.decision.steps.last() else { continue };
+            if look::look_is_due(step) && at >= call.ended_at + 2 * SECOND + SECOND / 1000 {
+                late.push(format!("call {id}: nobody looks at {}", look::place_of(step)));
+            }
             let Some(ring) = look::ring(company, step) else { continue };
             for member in &step.members {
                 let Some(offer) = member.offered.as_ref().filter(|offer| offer.outcome.is_none()) else { continue };
