@@ -94,7 +94,7 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
                 continue;
             };
             let Some(asked) = key(message).and_then(|key| asked.get(&key)) else { continue };
-            violations.extend(answered(asked, status, message, step.start + offset));
+            violations.extend(answered(asked, status, message, step.start, offset));
         }
     }
     violations
@@ -138,7 +138,8 @@ fn whole(now: &Asked, before: &[Kept]) -> Vec<Violation> {
 }
 
 /// What the answer says against what is stored.
-fn answered(asked: &Asked, status: u16, message: &Message, place: usize) -> Option<Violation> {
+fn answered(asked: &Asked, status: u16, message: &Message, step: usize, offset: usize) -> Option<Violation> {
+    let place = step + offset;
     let say = |words: String| Some(Violation { invariant: 16, place, words: format!("{}: {words}", asked.user) });
     match status {
         200 => {
@@ -163,8 +164,8 @@ fn answered(asked: &Asked, status: u16, message: &Message, place: usize) -> Opti
                 say(format!("the 200 gives {contact} {seconds} s, and it is stored otherwise"))
             })
         }
-        // 503: the disk was too slow, and the binding holds in memory. 1xx says nothing.
-        300.. if asked.accepted && status != 503 => say(format!("{status}, and bindings changed")),
+        // Later answers are 503, where the disk is too slow, or for copies that were broken on the way.
+        300.. if asked.accepted && asked.place == step => say(format!("{status}, and bindings changed")),
         _ => None,
     }
 }
@@ -189,10 +190,14 @@ fn contacts(message: &Message) -> Vec<(String, u64)> {
     let header = message.first(Name::Expires).and_then(|text| text.parse().ok());
     let values = message.all(Name::Contact).flat_map(split);
     let read = |value: String| {
-        let behind = value.rfind('>').map_or(value.as_str(), |at| &value[at..]);
+        // `+sip.instance` has angle brackets of its own, behind.
+        let (contact, behind) = match value.split_once('<').and_then(|(_, rest)| rest.split_once('>')) {
+            Some((contact, behind)) => (contact, behind),
+            None => (uri(&value), value.as_str()),
+        };
         let own = parameter(behind, "expires").and_then(|text| text.parse().ok());
         let seconds: u64 = own.or(header).unwrap_or(3600);
-        (uri(&value).to_owned(), seconds)
+        (contact.to_owned(), seconds)
     };
     values.map(read).collect()
 }

@@ -34,8 +34,10 @@ pub fn routed_as_written(history: &History) -> Vec<Violation> {
         branches: BTreeSet::new(),
         violations: Vec::new(),
         place: 0,
+        cut_short: false,
     };
     for step in steps(history) {
+        judge.cut_short = history.entries.get(step.end).is_some_and(|next| matches!(next.what, What::Killed));
         judge.step(step.start, &history.entries[step]);
     }
     judge.violations
@@ -79,6 +81,8 @@ struct Judge<'h> {
     branches: BTreeSet<String>,
     violations: Vec<Violation>,
     place: usize,
+    /// The daemon was killed within the step that is looked at.
+    cut_short: bool,
 }
 
 /// What a step says of a call.
@@ -246,6 +250,7 @@ impl<'h> Judge<'h> {
                 at: first.at,
                 wall: first.wall,
                 alone,
+                cut_short: self.cut_short,
                 queued: call.queued,
                 first: &first.what,
                 offered_at: &call.offered_at,
@@ -461,6 +466,11 @@ impl<'h> Judge<'h> {
 
     /// The final answers that leave for callers are those that were decided.
     fn answers(&mut self, entries: &[Entry]) {
+        // What a link broke on the way is answered without state, under the branch that is still to be read in it.
+        let broken_copy = match &entries[0].what {
+            What::Heard(datagram) => datagram.message.as_ref().is_none_or(|message| message.is("INVITE")),
+            _ => false,
+        };
         for entry in entries {
             let What::Sent(datagram) = &entry.what else { continue };
             let Some(message) = datagram.message.as_ref() else { continue };
@@ -474,6 +484,9 @@ impl<'h> Judge<'h> {
                 .iter()
                 .find(|(_, call)| call.key == wanted && call.branch.as_deref() == message.branch() && !call.cut_off);
             let Some((id, call)) = found else { continue };
+            if broken_copy && matches!(status, 400 | 403 | 416 | 420 | 440 | 482 | 483 | 505 | 513) {
+                continue;
+            }
             let Some(answer) = &call.decision.answer else {
                 let words = format!("call {id}: {status} was sent before an answer was decided");
                 self.say(words);
@@ -528,6 +541,9 @@ impl<'h> Judge<'h> {
             let model = &self.history.models[call.version];
             let Some(company) = call.company.as_deref().and_then(|company| model.company(company)) else { continue };
             let Some(step) = call.decision.steps.last() else { continue };
+            if look::look_is_due(step) && at >= call.ended_at + 2 * SECOND + SECOND / 1000 {
+                late.push(format!("call {id}: nobody looks at {}", look::place_of(step)));
+            }
             let Some(ring) = look::ring(company, step) else { continue };
             for member in &step.members {
                 let Some(offer) = member.offered.as_ref().filter(|offer| offer.outcome.is_none()) else { continue };
@@ -589,6 +605,18 @@ fn reject(to: Option<&str>) -> Option<String> {
     to?.strip_prefix("reject:").map(|how| format!("reject-{how}"))
 }
 
+fn over(record: &CallRecord) -> Word<'_> {
+    Word {
+        call: record.call,
+        decision: &record.decision,
+        company: record.company.as_ref().map(ToString::to_string),
+        trunk: record.trunk.as_ref().map(ToString::to_string),
+        from_user: record.from_user.as_ref().map(ToString::to_string),
+        invite: None,
+        over: Some(record),
+    }
+}
+
 /// What a step stored or recorded of calls: of each the last.
 fn words(entries: &[Entry]) -> Vec<Word<'_>> {
     let mut words: Vec<Word<'_>> = Vec::new();
@@ -604,17 +632,11 @@ fn words(entries: &[Entry]) -> Vec<Word<'_>> {
                     invite: Message::read(&call.invite),
                     over: None,
                 },
+                // The record itself may be lost where the daemon is killed in between.
+                Change::Over(record) => over(record),
                 _ => continue,
             },
-            What::Recorded(record) => Word {
-                call: record.call,
-                decision: &record.decision,
-                company: record.company.as_ref().map(ToString::to_string),
-                trunk: record.trunk.as_ref().map(ToString::to_string),
-                from_user: record.from_user.as_ref().map(ToString::to_string),
-                invite: None,
-                over: Some(record),
-            },
+            What::Recorded(record) => over(record),
             _ => continue,
         };
         match words.iter_mut().find(|known| known.call == word.call) {

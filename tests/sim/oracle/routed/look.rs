@@ -103,6 +103,12 @@ pub fn place_of(step: &StepRecord) -> String {
     }
 }
 
+/// Whether a step that has members was entered, and none of them looked at yet.
+pub fn look_is_due(step: &StepRecord) -> bool {
+    let untouched = |member: &MemberRecord| member.skip.is_none() && member.offered.is_none();
+    step.cause.is_none() && !step.members.is_empty() && step.members.iter().all(untouched)
+}
+
 /// How long an offer of a step lasts, in seconds; of an outside number the rules say nothing.
 pub fn ring(company: &Company, step: &StepRecord) -> Option<u64> {
     match (&step.department, &step.user) {
@@ -125,6 +131,8 @@ pub struct Look<'j, 'h> {
     pub wall: i64,
     /// No other call moved in this step.
     pub alone: bool,
+    /// The daemon was killed within this step.
+    pub cut_short: bool,
     pub queued: Option<(usize, Nanos)>,
     pub first: &'j What,
     pub offered_at: &'j BTreeMap<u32, Nanos>,
@@ -170,7 +178,7 @@ impl Look<'_, '_> {
             // A trunk may have no room for one more.
             phones(&targets) != phones(&invited) || invited.len() > targets.len()
         };
-        if unequal() && !self.alike(&targets, &invited) {
+        if !self.cut_short && unequal() && !self.alike(&targets, &invited) {
             wrong.push(format!("INVITE went to {invited:?}; the offers are for {targets:?}"));
         }
         wrong
@@ -230,6 +238,17 @@ impl Look<'_, '_> {
                 || step.members.iter().any(|member| member.offered.is_some())
             {
                 wrong.push(format!("{place} is closed and was not left for that"));
+            }
+            return wrong;
+        }
+        if look_is_due(step) {
+            // Phones that this call has just rung may be given a moment to let go, so that their persons can be rung here.
+            let mine = |member: &MemberRecord| {
+                let claim = self.state.claim(&person(company, &member.extension), self.at);
+                claim.is_some_and(|claim| claim.call == self.me && claim.hold == SavedHold::Ringing)
+            };
+            if !step.members.iter().any(mine) {
+                wrong.push(format!("{place} was entered and nobody was looked at"));
             }
             return wrong;
         }
@@ -365,11 +384,17 @@ impl Look<'_, '_> {
         there.extend(self.seen.bindings.get(&name).map(|before| !before.is_empty()));
         let person = person(company, &user.extension);
         let mut reasons = Vec::new();
+        // from its first moment on the call holds the claim of the person who makes it.
+        let is_caller = self.caller().as_ref() == Some(&person);
         for switches in switches {
             for there in &there {
                 let against = interpreter::against(company, user, switches, registered(user, *there), self.wall);
                 if let Some(reason) = against {
                     reasons.push(reason);
+                    continue;
+                }
+                if is_caller {
+                    reasons.push("ringing");
                     continue;
                 }
                 for claim in self.seen.claims_of(self.state, &person, self.at) {
@@ -392,6 +417,12 @@ impl Look<'_, '_> {
         reasons.sort_unstable();
         reasons.dedup();
         reasons
+    }
+
+    /// The person who calls, where it is one of ours.
+    fn caller(&self) -> Option<String> {
+        let (extension, company) = self.call().from_user.as_deref()?.split_once('@')?;
+        self.model.company(company).map(|company| person(company, extension))
     }
 
     /// Whether a call that has waited longer than this one waits for a person.
@@ -462,9 +493,7 @@ impl Look<'_, '_> {
         if step.external.is_some() {
             return vec!["busy", "no-answer", "unavailable"];
         }
-        let caller = self.call().from_user.as_deref().and_then(|name| name.split_once('@'));
-        let caller =
-            caller.and_then(|(extension, id)| self.model.company(id).map(|company| person(company, extension)));
+        let caller = self.caller();
         let busy = step.members.iter().any(|member| {
             let is_busy = matches!(member.skip, Some(SkipReason::OnCall | SkipReason::Ringing | SkipReason::WrapUp));
             // the caller's own person cannot become free while the call goes on.
