@@ -1,19 +1,40 @@
 //! Judges a world by its [`History`] alone: the 25 invariants, each in a function of its own named for it.
 
+mod acks;
 mod amplifier;
+mod answers;
+mod bindings;
+mod cancels;
+mod claims;
+mod configs;
 mod durable;
+mod engaged;
+mod exclusive;
 mod guard;
+#[cfg(test)]
+mod hand;
+mod in_time;
+mod interpreter;
+mod kept;
 mod no_proof_no_ring;
 mod nonces;
-pub mod nothing_left;
+mod nothing_left;
+mod one_outcome;
 mod proofs;
 mod reading;
+mod retransmissions;
+mod right_choice;
+mod routed;
 #[cfg(test)]
 mod staged;
 mod strangers;
 mod tells_nothing;
+#[cfg(test)]
+mod testing;
 mod timely;
+mod transparent;
 mod unstoppable;
+mod wire;
 
 use super::history::{Entry, History, What};
 
@@ -30,11 +51,38 @@ pub struct Violation {
 
 /// Everything that is wrong in a history, in the order it happened.
 pub fn judge(history: &History) -> Vec<Violation> {
-    let judges: &[fn(&History) -> Vec<Violation>] =
-        &[defects, nothing_left::empty_when_quiet, nothing_left::bounded, nothing_left::healing, guard::judge];
+    let judges: [fn(&History) -> Vec<Violation>; 9] = [
+        defects,
+        calls,
+        routed::routed_as_written,
+        nothing_left::empty_when_quiet,
+        nothing_left::bounded,
+        bindings::bindings_atomic_and_ordered,
+        guard::judge,
+        configs::configs_whole_or_not_at_all,
+        nothing_left::healing,
+    ];
     let mut violations: Vec<Violation> = judges.iter().flat_map(|judge| judge(history)).collect();
     violations.sort_by_key(|violation| violation.place);
     violations
+}
+
+/// 1 to 9 and 12: what is read from the wire, and from claims.
+fn calls(history: &History) -> Vec<Violation> {
+    let wire = wire::Wire::read(history);
+    let judges: [fn(&wire::Wire<'_>) -> Vec<Violation>; 10] = [
+        exclusive::judge,
+        one_outcome::judge,
+        in_time::judge,
+        answers::judge,
+        right_choice::judge,
+        cancels::judge,
+        acks::judge,
+        retransmissions::judge,
+        transparent::judge,
+        claims::judge,
+    ];
+    judges.iter().flat_map(|judge| judge(&wire)).collect()
 }
 
 /// 18, as far as the engine says so itself: nothing that arrives makes it doubt itself.

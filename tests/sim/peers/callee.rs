@@ -12,7 +12,7 @@ use super::dialog::{Dialog, Session};
 use super::plan::{CalleePlan, Despite, End, Which};
 use super::style::{Response, description};
 use super::together::{Together, sum};
-use super::transaction::{Purpose, Server};
+use super::transaction::{PATIENCE, Purpose, Server};
 use super::{Post, wire};
 
 /// How long a phone rings at most.
@@ -41,6 +41,8 @@ impl Agent {
         } else {
             CalleePlan::drawn(&mut dice, &self.faults, Together::of(self.seed, call_id))
         };
+        // What follows is named for this INVITE: the same phone may be offered the same call twice, and those are two dialogs.
+        let mut dice = Dice::of_their_own(self.seed, "callee names", name ^ sum(&server.branch));
         let tags = (0..plan.tags.max(2)).map(|_| format!("{:x}", dice.roll() >> dice.below(40))).collect();
         let body = description(&mut dice, self.address);
         let mut call = Call {
@@ -63,7 +65,9 @@ impl Agent {
             }),
         };
         server.call = Some(call.key);
-        if !plan.silent {
+        if plan.silent {
+            server.forget_at(now + PATIENCE);
+        } else {
             let rings = plan.ring.unwrap_or_default();
             if plan.trying {
                 self.provisional(now, &mut server, &call, 100, 0, post);

@@ -24,6 +24,8 @@ pub mod wire;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial;
 
 use std::net::SocketAddr;
 

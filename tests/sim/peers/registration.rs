@@ -2,7 +2,7 @@
 
 use super::super::dice::Dice;
 use super::super::history::{MILLISECOND, Nanos, SECOND};
-use super::super::text::{Message, Name, parameter, uri};
+use super::super::text::{Message, Name, parameter};
 use super::agent::Agent;
 use super::style::Request;
 use super::transaction::{Client, Purpose};
@@ -137,8 +137,9 @@ impl Agent {
         match status {
             _ if again => self.send_register(now, attempt + 1, post),
             200..300 => {
-                let own = message.all(Name::Contact).flat_map(wire::values).find(|value| uri(value) == self.contact);
-                let own = own.and_then(|value| parameter(value.rsplit('>').next()?, "expires")?.parse().ok());
+                let contacts = message.all(Name::Contact).flat_map(wire::values).map(wire::parts);
+                let own = contacts.into_iter().find(|(uri, _)| *uri == self.contact);
+                let own = own.and_then(|(_, parameters)| parameter(parameters, "expires")?.parse().ok());
                 let header = message.first(Name::Expires).and_then(|value| value.parse().ok());
                 let registration = &mut self.registration;
                 registration.failures = 0;

@@ -240,6 +240,11 @@ impl Server {
         self.finals.iter().filter_map(|one| one.send_at).chain(self.ends_at).min()
     }
 
+    /// Nobody will ever answer it; it only absorbs copies until then.
+    pub fn forget_at(&mut self, at: Nanos) {
+        self.ends_at = Some(at);
+    }
+
     /// A response was sent.
     pub fn on_sent(&mut self, now: Nanos, status: u16, tag: &str, bytes: Vec<u8>) {
         if status < 200 {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::super::text::{Message, Name, uri};
+use super::super::text::{Message, Name};
 
 /// The values of all lines of a header field that [`Name`] does not list, by its long and its compact form.
 pub fn all<'a>(message: &'a Message, long: &'a str, compact: &'a str) -> impl Iterator<Item = &'a str> {
@@ -46,9 +46,15 @@ pub fn values(line: &str) -> impl Iterator<Item = &str> {
     .filter(|value| !value.is_empty())
 }
 
+/// A Contact value's URI, and its parameters: an instance among these stands in angle brackets too.
+pub fn parts(value: &str) -> (&str, &str) {
+    let bracketed = value.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    bracketed.unwrap_or_else(|| value.split_at(value.find(';').unwrap_or(value.len())))
+}
+
 /// The URI of the first Contact.
 pub fn contact(message: &Message) -> Option<String> {
-    message.first(Name::Contact).and_then(|line| values(line).next()).map(|value| uri(value).to_owned())
+    message.first(Name::Contact).and_then(|line| values(line).next()).map(|value| parts(value).0.to_owned())
 }
 
 /// Where a URI with an address for a host leads.

@@ -1,0 +1,155 @@
+//! A right history passes; each wrong one differs from it in one thing, which is found.
+
+use serde_json::{Value, json};
+use switchboard::routing::DecisionRecord;
+use switchboard::state::SavedHold;
+
+use super::routed_as_written;
+use crate::model::{Model, Sticky};
+use crate::oracle::hand::{Hand, TRUNK, copy, invite, model, refusal};
+
+const PHONES: [(&str, &str); 2] = [("201", "198.51.100.1:5060"), ("202", "198.51.100.2:5060")];
+
+fn record(value: Value) -> DecisionRecord {
+    serde_json::from_value(value).unwrap()
+}
+
+/// The call is in `sales`, with these members so far.
+fn in_sales(members: &Value) -> Value {
+    json!({
+        "number": "+918041234500", "company": "one", "caller": "+919811112220", "at": "2026-11-23T10:00:00+05:30",
+        "route": { "to": "department:sales", "hours": null },
+        "steps": [{ "department": "sales", "strategy": "serial", "cause": null, "members": members }],
+        "answer": null
+    })
+}
+
+fn member(extension: &str, rest: Value) -> Value {
+    let mut member = json!({ "extension": extension, "person": format!("{extension}@one") });
+    member.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+    member
+}
+
+fn offer(number: u32, outcome: Option<&str>) -> Value {
+    json!({ "offer": number, "at": "", "after": 0.0, "outcome": outcome })
+}
+
+/// How a history differs from a right one.
+struct Story {
+    model: Model,
+    /// In which order the two are offered the call.
+    order: [usize; 2],
+    /// Where the first INVITE goes.
+    first_to: usize,
+    /// 201 talks with somebody else.
+    busy: bool,
+    /// Status and Q.850 cause of the final answer.
+    answer: (u16, u16),
+    /// After how many seconds the first offer is over.
+    ring: u64,
+}
+
+impl Story {
+    fn right() -> Story {
+        Story { model: model(), order: [0, 1], first_to: 0, busy: false, answer: (480, 19), ring: 5 }
+    }
+
+    /// Both are there. One is rung in vain, then the other, then the caller is told.
+    fn found(self) -> Vec<String> {
+        let mut hand = Hand::new(vec![self.model]);
+        hand.entry(crate::history::What::Fired);
+        for (extension, target) in PHONES {
+            hand.registered(extension, target);
+        }
+        if self.busy {
+            hand.claimed("201", 3, Some(SavedHold::OnCall));
+        }
+        hand.later(1);
+        let members = |states: [Value; 2]| json!([member("201", states[0].clone()), member("202", states[1].clone())]);
+        let (one, other) = (self.order[0], self.order[1]);
+        let mut states = [json!({}), json!({})];
+        states[one] = offer(1, None);
+        hand.heard(TRUNK, &invite("+918041234500"));
+        hand.claimed(PHONES[one].0, 7, Some(SavedHold::Ringing));
+        hand.stored(&record(in_sales(&members(states.clone()))));
+        hand.sent(PHONES[self.first_to].1, &copy("a"));
+        hand.later(self.ring);
+        hand.entry(crate::history::What::Fired);
+        states[one] = offer(1, Some("no-answer"));
+        states[other] = offer(2, None);
+        hand.claimed(PHONES[other].0, 7, Some(SavedHold::Ringing));
+        hand.stored(&record(in_sales(&members(states.clone()))));
+        hand.sent(PHONES[other].1, &copy("b"));
+        hand.later(5);
+        hand.entry(crate::history::What::Fired);
+        states[other] = offer(2, Some("no-answer"));
+        let mut last = in_sales(&members(states));
+        last["steps"][0]["cause"] = json!("no-answer");
+        last["answer"] = json!({ "status": 480, "q850": 19, "cause": "no-answer", "text": "" });
+        hand.recorded(&record(last));
+        hand.sent(TRUNK, &refusal(self.answer.0, self.answer.1));
+        routed_as_written(&hand.history).into_iter().map(|violation| violation.words).collect()
+    }
+}
+
+#[test]
+fn a_hunt_as_written_is_right() {
+    assert_eq!(Story::right().found(), Vec::<String>::new());
+}
+
+#[test]
+fn the_order_of_members_is_found_out() {
+    let found = Story { order: [1, 0], first_to: 1, ..Story::right() }.found();
+    assert!(found.iter().any(|words| words.contains("201 was passed over")), "{found:?}");
+}
+
+#[test]
+fn ringing_somebody_who_talks_is_found_out() {
+    let found = Story { busy: true, ..Story::right() }.found();
+    assert!(found.iter().any(|words| words.contains("201 was offered") && words.contains("on-call")), "{found:?}");
+}
+
+#[test]
+fn ringing_somebody_who_is_away_is_found_out() {
+    let mut away = model();
+    away.companies[0].users[0].take_calls = false;
+    let found = Story { model: away, ..Story::right() }.found();
+    assert!(found.iter().any(|words| words.contains("201 was offered") && words.contains("away")), "{found:?}");
+}
+
+#[test]
+fn an_invite_to_somebody_else_is_found_out() {
+    let found = Story { first_to: 1, ..Story::right() }.found();
+    assert!(found.iter().any(|words| words.contains("INVITE went to")), "{found:?}");
+}
+
+#[test]
+fn another_answer_than_the_row_of_r8_is_found_out() {
+    let found = Story { answer: (486, 17), ..Story::right() }.found();
+    assert!(found.iter().any(|words| words.contains("486")), "{found:?}");
+}
+
+#[test]
+fn an_offer_cut_short_or_drawn_out_is_found_out() {
+    let found = Story { ring: 3, ..Story::right() }.found();
+    assert!(found.iter().any(|words| words.contains("ended before 5 s")), "{found:?}");
+}
+
+#[test]
+fn an_overflow_that_was_not_followed_is_found_out() {
+    let mut leads = model();
+    leads.companies[0].departments[0].overflow.push(("default", crate::model::Destination::Reject("decline")));
+    let found = Story { model: leads, ..Story::right() }.found();
+    assert!(found.iter().any(|words| words.contains("reject:decline")), "{found:?}");
+}
+
+#[test]
+fn a_call_that_the_door_should_have_refused_is_found_out() {
+    let mut blocked = model();
+    blocked.companies[0].blocked.push("+9198*".into());
+    let found = Story { model: blocked, ..Story::right() }.found();
+    assert!(found.iter().any(|words| words.contains("refused as blocked-caller")), "{found:?}");
+    let mut sticky = model();
+    sticky.companies[0].departments[0].sticky = Some(Sticky { strict: true, window: 60 });
+    assert_eq!(Story { model: sticky, ..Story::right() }.found(), Vec::<String>::new(), "nobody spoke with anybody");
+}
