@@ -28,9 +28,10 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
         }
         for (place, sent) in reading.sent(step) {
             let Some(message) = &sent.message else { continue };
-            // Responses go to whoever asked, wherever Via, `received`, `rport` and `maddr` point.
+            // Responses go to the host that asked, wherever Via, `received`, `rport` and `maddr` point; to the port of Via
+            // where there is no `rport` (RFC 3261 §18.2.2).
             if message.status().is_some() {
-                let answers = heard.is_some_and(|heard| heard.from == sent.to);
+                let answers = heard.is_some_and(|heard| heard.from.ip() == sent.to.ip());
                 let branch = message.branch().unwrap_or_default();
                 if !answers && !asked.get(&sent.to).is_some_and(|branches| branches.contains(branch)) {
                     wrong(place, format!("{} to {}, from where nothing like it was asked", message.label(), sent.to));
@@ -38,7 +39,7 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
             }
             // To whom nobody is expected to be: never without being asked.
             let nobody = matches!(reading.history.role(sent.to), None | Some(Role::Attacker(_)));
-            if nobody && heard.is_none_or(|heard| heard.from != sent.to) {
+            if nobody && heard.is_none_or(|heard| heard.from.ip() != sent.to.ip()) {
                 let cause = cause_in_words(&reading.cause(step).what);
                 wrong(
                     place,
@@ -53,7 +54,7 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
             continue;
         }
         let (mut count, mut room) = (0, datagram.bytes.len() * 3 / 2);
-        for (place, sent) in reading.sent(step).filter(|(_, sent)| sent.to == datagram.from) {
+        for (place, sent) in reading.sent(step).filter(|(_, sent)| sent.to.ip() == datagram.from.ip()) {
             count += 1;
             if count > 1 {
                 wrong(place, format!("{count} datagrams to {} for one", sent.to));

@@ -9,7 +9,7 @@ use switchboard::id::UserId;
 use switchboard::state::{Change, Saved, SavedBinding};
 
 use super::super::history::What;
-use super::super::text::{Name, uri};
+use super::super::text::Name;
 use super::Violation;
 use super::reading::{Reading, about};
 
@@ -67,7 +67,7 @@ pub(super) fn registrations_are_durable(reading: &Reading<'_>) -> Vec<Violation>
                             format!("200 to a REGISTER whose change {} is not durable (up to {durable})", told.number);
                         wrong(place, words);
                     }
-                    for contact in message.all(Name::Contact).map(uri) {
+                    for contact in message.all(Name::Contact).filter_map(listed) {
                         if !told.bindings.iter().any(|binding| binding.contact == contact.as_bytes()) {
                             wrong(place, format!("the 200 lists {contact}, which the store was not told"));
                         }
@@ -125,6 +125,11 @@ fn lost_or_invented(changes: &[(u64, &UserId, &[SavedBinding])], durable: u64, s
         }
     }
     words
+}
+
+/// The URI in a Contact value: up to the first `>`, since an instance behind it has angle brackets of its own.
+fn listed(contact: &str) -> Option<&str> {
+    contact.split_once('<')?.1.split('>').next()
 }
 
 fn shown(binding: &SavedBinding) -> String {

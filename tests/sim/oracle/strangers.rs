@@ -97,8 +97,11 @@ fn stranger(
         let done = match &entry.what {
             What::Changed(_, change) => format!("changed {}", name(change)),
             What::Recorded(_) => "ended a call".to_owned(),
-            // A copy of a request is answered like the request, and so to its maker (RFC 3261 §17.2.1, §17.2.2).
-            What::Sent(sent) if sent.to == datagram.from || passed.sent.contains(&(sent.to, &sent.bytes)) => continue,
+            // A copy of a request is answered like the request, and so to its maker (RFC 3261 §17.2.1, §17.2.2). Without
+            // `rport`, a response goes to the port that Via names, of the host it came from (§18.2.2).
+            What::Sent(sent) if sent.to.ip() == datagram.from.ip() || passed.sent.contains(&(sent.to, &sent.bytes)) => {
+                continue;
+            }
             What::Sent(sent) => {
                 let label = sent.message.as_ref().map_or_else(|| "something".to_owned(), Message::label);
                 format!("sent {label} to {}", sent.to)

@@ -42,7 +42,7 @@ pub fn is_forged(message: &Message) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     pub domains: Vec<String>,
-    /// Domain, extension.
+    /// Extension, domain.
     pub extensions: Vec<(String, String)>,
     /// With `+`.
     pub numbers: Vec<String>,
@@ -267,7 +267,10 @@ impl Attacker {
     fn user(&self, dice: &mut Dice) -> (String, String) {
         match self.settings.known.extensions.as_slice() {
             [] => (self.domain(dice), "100".to_owned()),
-            extensions => dice.of(extensions),
+            extensions => {
+                let (extension, domain) = dice.of(extensions);
+                (domain, extension)
+            }
         }
     }
 
@@ -275,7 +278,7 @@ impl Attacker {
     fn nobody(&self, dice: &mut Dice, domain: &str, length: usize) -> String {
         loop {
             let name: String = (0..length.max(3)).map(|_| char::from(dice.of(b"0123456789"))).collect();
-            let taken = |(other, extension): &(String, String)| other == domain && *extension == name;
+            let taken = |(extension, other): &(String, String)| other == domain && *extension == name;
             if !self.settings.known.extensions.iter().any(taken) {
                 return name;
             }
