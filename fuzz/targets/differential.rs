@@ -37,7 +37,8 @@ pub enum Known {
     /// rsip gives the last of several `tag` or `branch` parameters where the first counts here; a message with two is
     /// somebody's mistake, and no reader of ours takes another one than the engine's.
     TwoOfOne,
-    /// rsip allows white space where the grammar has none, and keeps it.
+    /// rsip reads no parameter behind white space, which may stand around each `;` and `=` (RFC 3261 §25.1), and in a Via
+    /// around more.
     Space,
 }
 
@@ -227,6 +228,9 @@ fn same_address(what: &str, ours: &NameAddr<'_>, uri: &rsip::Uri, params: &[rsip
         return known(Known::Quotes);
     }
     same_uri(what, &ours.uri, uri);
+    if ours.text.iter().any(u8::is_ascii_whitespace) {
+        return known(Known::Space);
+    }
     if twice(ours.params.iter().map(|(name, _)| name), b"tag") {
         return known(Known::TwoOfOne);
     }

@@ -97,7 +97,9 @@ fn journal_damaged(choices: &mut Choices<'_>) {
     match opened {
         Ok(opened) => {
             let header_is_whole = first.is_none_or(|first| first >= HEADER);
-            assert!(header_is_whole || cut_off, "a header that is wrong is damage");
+            // Of a file shorter than a header nobody can say more than that it holds nothing.
+            let is_short = tapes[which].bytes.len() < HEADER;
+            assert!(header_is_whole || cut_off || is_short, "a header that is wrong is damage");
             assert!(lost <= 1 || cut_off, "{lost} changes are gone, and nobody says so");
             is_sum_of(&opened, &expected(&tapes));
             assert!(opened.found.torn.len() <= 1);
