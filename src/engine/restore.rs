@@ -187,8 +187,16 @@ impl Engine {
                 byes: 0,
             }
         });
-        let (offers, forks, dialogs): (Vec<Offer>, Vec<Fork>, Vec<CallDialog>) =
+        let (offers, forks, mut dialogs): (Vec<Offer>, Vec<Fork>, Vec<CallDialog>) =
             (offers.collect(), forks.collect(), dialogs.collect());
+        // A dialog has one entry, as `note_dialog` sees to. A second of its name, which no daemon of ours writes, would be
+        // found by nobody: it would never end.
+        let mut named: Vec<DialogKey> = Vec::new();
+        dialogs.retain(|entry| {
+            let is_first = !named.contains(&entry.key);
+            named.push(entry.key.clone());
+            is_first
+        });
         let refusal = (saved.final_sent.is_none() && !answered).then(|| hunt.cut_off());
         let source = self.flow_of(saved.source);
         let caller = peer(&saved.caller);

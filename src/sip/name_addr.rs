@@ -56,12 +56,15 @@ fn read_angled<'a>(text: &'a [u8], display: Option<&'a [u8]>, rest: &'a [u8]) ->
     Ok(NameAddr { text, display, uri: Uri::parse(uri)?, params })
 }
 
-/// `uri;params`: without angle brackets the URI ends at its first `;`, and may hold neither `?` nor `,` (§20.10).
+/// `uri;params`: without angle brackets the URI ends at its first `;`, and may hold neither `?` nor `,` (§20.10). No
+/// parameter's value has an `@` then, unless in quotes: others would take all in front of it for the URI's user.
 fn read_bare(text: &[u8]) -> Result<NameAddr<'_>, Fault> {
     let (uri, rest) = scan::take_until(text, |byte| byte == b';');
     let uri = scan::trim_end(uri);
     let params = Params(rest);
-    if memchr::memchr2(b'?', b',', uri).is_some() || !params.is_well_formed() {
+    let is_user = |value: &[u8]| !value.starts_with(b"\"") && memchr::memchr(b'@', value).is_some();
+    let has_user = params.iter().any(|(_, value)| value.is_some_and(is_user));
+    if memchr::memchr2(b'?', b',', uri).is_some() || has_user || !params.is_well_formed() {
         return Err(Fault::BadNameAddr);
     }
     Ok(NameAddr { text, display: None, uri: Uri::parse(uri)?, params })
@@ -150,6 +153,7 @@ mod tests {
             "<sip:joe@example.org>, <sip:jim@example.org>",
             "<<sip:joe@example.org>>",
             "<sip:joe@example.org>;tag=\"x",
+            "sip:joe;x=ann@example.org", // a user `joe;x=ann` to whoever looks for the @ first
             "sip:joe@example.org;tag=",
         ] {
             assert!(matches!(NameAddr::parse(text.as_bytes()), Err(Fault::BadNameAddr | Fault::BadUri)), "{text}");
