@@ -141,6 +141,8 @@ impl<'h> Judge<'h> {
 
     fn restart(&mut self, saved: &Saved) {
         self.memories = Memories::restored(saved);
+        // Of whom the version in force knows nothing, nothing is remembered.
+        self.memories.retain(&self.history.models[self.state.version]);
         let known: BTreeMap<CallRef, bool> =
             saved.calls.iter().map(|call| (call.call, call.answered_at.is_some())).collect();
         self.calls.retain(|call, _| known.contains_key(call));
@@ -377,7 +379,8 @@ impl<'h> Judge<'h> {
         let mut wrong = Vec::new();
         match cause {
             "answered" => {
-                if !heard.is_some_and(|message| message.status().is_some_and(|status| status / 100 == 2)) {
+                // What this reader cannot read the daemon perhaps can.
+                if heard.is_some_and(|message| message.status().is_none_or(|status| status / 100 != 2)) {
                     wrong.push("answered, and nobody said 2xx just now".to_owned());
                 }
                 return wrong;
