@@ -92,6 +92,40 @@ fn corner_13_branch_sent_by_and_method_name_a_transaction_whatever_their_case() 
     world.end();
 }
 
+/// RFC 3261 §17.2.3: where the branch lacks the cookie, RFC 2543's rules hold: Request-URI, tags, Call-ID, CSeq and the
+/// whole topmost Via; an ACK must also bear the To tag of the response it is for.
+#[test]
+fn corner_13_without_the_cookie_rfc_2543s_rules_match() {
+    let old = |text: String| text.replace("branch=z9hG4bK-", "branch=");
+    let mut world = phones(sales(), 1);
+    let mut caller = from_trunk("old");
+    let invite = old(caller.request("INVITE", "", ""));
+    world.say(TRUNK, &invite);
+    let rung = world.expect(ASHA, "INVITE");
+    world.heard(TRUNK);
+    world.say(TRUNK, &invite);
+    assert_eq!(world.lines(TRUNK), ["SIP/2.0 100 Trying"], "a copy");
+    world.expect_no(ASHA, "INVITE");
+    world.say(ASHA, &respond(&rung, "486 Busy Here", "no", "", ""));
+    let failure = world.expect(TRUNK, "SIP/2.0 480");
+    let ack = old(caller.ack_failure(&failure));
+    let tag = failure.header("To").unwrap().split("tag=").nth(1).unwrap().to_owned();
+    world.inject(TRUNK, ack.replace(&tag, "another").as_bytes());
+    assert!(!departures(&mut world, TRUNK, "SIP/2.0 480", seconds(5)).is_empty(), "an ACK of another response");
+    world.inject(TRUNK, ack.as_bytes());
+    assert!(departures(&mut world, TRUNK, "SIP/2.0 480", seconds(10)).is_empty(), "acknowledged");
+
+    let mut caller = from_trunk("older");
+    world.say(TRUNK, &old(caller.request("INVITE", "", "")));
+    let rung = world.expect(ASHA, "INVITE");
+    world.say(TRUNK, &old(caller.cancel("")));
+    let terminated = world.expect(TRUNK, "SIP/2.0 487");
+    world.inject(TRUNK, old(caller.ack_failure(&terminated)).as_bytes());
+    assert!(departures(&mut world, TRUNK, "SIP/2.0 487", seconds(10)).is_empty(), "acknowledged");
+    world.say(ASHA, &respond(&rung, "487 Request Terminated", "no", "", ""));
+    world.end();
+}
+
 /// RFC 3261 §17.2.3: sent-by is part of the name, since two clients may have chosen one branch.
 #[test]
 fn corner_14_the_same_branch_of_another_sender_is_another_transaction() {
