@@ -59,6 +59,11 @@ impl Engine {
                 self.count(malformed.fault.name());
                 self.emit(Event::Malformed { flow, fault: malformed.fault.name() });
                 if let Some(message) = malformed.request {
+                    // A copy that was damaged on its way: the request itself is being served. An answer to the copy would end
+                    // the transaction of whoever sent both, while the call rings on.
+                    if ServerKey::of_damaged(&message).is_some_and(|key| self.server_keys.contains_key(&key)) {
+                        return self.count("damaged-copy");
+                    }
                     let fault = malformed.fault;
                     let tag = format!("{:016x}", self.draw());
                     let response = self.measured(flow, &message, fault.status(), fault.reason(), &tag, &[]);
