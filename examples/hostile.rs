@@ -128,17 +128,15 @@ impl Good {
                 calls.insert(call, Placed { at: Instant::now(), answered: None });
                 placed += 1;
             }
-            while let Some((_, call)) = hang_ups.pop_front_if(|(at, _)| *at <= Instant::now()) {
+            while let Some((_, call)) = hang_ups.front().copied().filter(|(at, _)| *at <= Instant::now()) {
+                hang_ups.pop_front();
                 trunk.hang_up(now, call);
             }
             if trunk.deadline().is_some_and(|at| at <= now) {
                 trunk.on_timeout(now);
             }
-            loop {
-                match socket.try_recv_from(&mut buffer) {
-                    Ok((length, from)) => trunk.receive(clock.mono(), from, &buffer[..length]),
-                    Err(_) => break,
-                }
+            while let Ok((length, from)) = socket.try_recv_from(&mut buffer) {
+                trunk.receive(clock.mono(), from, &buffer[..length]);
             }
             while let Some(datagram) = trunk.poll_output() {
                 let _ = socket.try_send_to(&datagram.bytes, datagram.to);
@@ -315,7 +313,8 @@ fn flood(daemon: SocketAddr, sources: u64, rate: u64, length: Duration) {
             std::thread::sleep(Duration::from_micros(500));
         }
         // At most 20 ms of it at once, however late it is.
-        for _ in sent..due.min(sent + rate / 50) {
+        let until = due.min(sent + rate / 50);
+        while sent < until {
             // Some sources are loud: every fourth datagram is of one of ten.
             let of = if dice.below(4) == 0 { dice.below(10) as usize % sockets.len() } else { next };
             next = (next + 1) % sockets.len();
