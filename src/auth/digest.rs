@@ -334,7 +334,10 @@ impl Digest {
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Digest").field("remembered", &self.remembered()).finish_non_exhaustive()
+        f.debug_struct("Digest")
+            .field("remembered", &self.remembered())
+            .field("suspects", &self.suspects())
+            .finish_non_exhaustive()
     }
 }
 
