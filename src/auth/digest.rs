@@ -957,7 +957,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_key() {
-        assert_eq!(format!("{:?}", Digest::new([42; 32])), "Digest { remembered: 0, .. }");
+        assert_eq!(format!("{:?}", Digest::new([42; 32])), "Digest { remembered: 0, suspects: 0, .. }");
     }
 
     #[test]
