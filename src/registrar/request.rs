@@ -145,7 +145,7 @@ impl NewContact {
             Scheme::Sip | Scheme::Sips => {}
             Scheme::Tel | Scheme::Other(_) => return Err(RegisterRefusal::ContactScheme),
         }
-        if text.len() > CONTACT || uri.host.is_none() || !uri.text.iter().all(|byte| may_be_bracketed(*byte)) {
+        if text.len() > CONTACT || !uri.text.iter().all(|byte| may_be_bracketed(*byte)) {
             return Err(RegisterRefusal::BadContact);
         }
         // RFC 3261 §10.3 item 7: the parameter, else the header field, else the default.
