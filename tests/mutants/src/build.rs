@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::list::Mutant;
 use crate::schema::{Region, Source};
-use crate::{Stop, tree};
+use crate::{Options, Stop, tree};
 
 /// What was built.
 pub(crate) struct Built {
@@ -26,22 +26,34 @@ pub(crate) struct Built {
     pub(crate) untested: BTreeSet<usize>,
 }
 
+/// The switch, and where it is made known.
+const SWITCH: [&str; 2] = ["src/mutant_switch.rs", "src/lib.rs"];
+
 /// Rewrites the copy until it compiles, and builds the tests.
-pub(crate) fn all_at_once(copy: &Path, target: &Path, mutants: &[Mutant], targets: &[String]) -> Result<Built, Stop> {
+pub(crate) fn all_at_once(options: &Options, mutants: &[Mutant]) -> Result<Built, Stop> {
+    let files: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.file.as_str()).collect();
+    let repository = &options.repository;
+    let is_rewritten = |name: &Path| name.to_str().is_some_and(|name| files.contains(name) || SWITCH.contains(&name));
+    let copy = tree::copied(repository, &options.work.join("tree"), is_rewritten)?;
+    let kept = options.work.join("unviable.json");
+    let mut known: BTreeSet<String> = match std::fs::read(&kept) {
+        Ok(text) if !options.fresh => serde_json::from_slice(&text)?,
+        Ok(_) | Err(_) => BTreeSet::new(),
+    };
+    let is_known = |(_, mutant): &(usize, &Mutant)| known.contains(&mutant.diff);
     let mut built = Built {
-        tree: copy.to_owned(),
-        target: target.to_owned(),
+        tree: copy.clone(),
+        target: options.work.join("build"),
         programs: Vec::new(),
         point_of: BTreeMap::new(),
-        unviable: BTreeSet::new(),
+        unviable: mutants.iter().enumerate().filter(is_known).map(|(id, _)| id).collect(),
         untested: BTreeSet::new(),
     };
     let mut sources: BTreeMap<&str, Source> = BTreeMap::new();
     let mut points = 0;
-    let files: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.file.as_str()).collect();
-    for file in files {
+    for &file in &files {
         let here = mutants.iter().enumerate().filter(|(_, mutant)| mutant.file == file);
-        let text = std::fs::read_to_string(copy.join(file))?;
+        let text = std::fs::read_to_string(repository.join(file))?;
         let source = Source::read(text, here, &mut points, |id, point| {
             built.point_of.insert(id, point);
         })?;
@@ -49,7 +61,7 @@ pub(crate) fn all_at_once(copy: &Path, target: &Path, mutants: &[Mutant], target
     }
     let switch = include_str!("switch.txt").replace("POINTS", &points.to_string());
     tree::write(&copy.join("src/mutant_switch.rs"), switch.as_bytes())?;
-    let library = std::fs::read_to_string(copy.join("src/lib.rs"))?;
+    let library = std::fs::read_to_string(repository.join("src/lib.rs"))?;
     tree::write(&copy.join("src/lib.rs"), format!("{library}\npub mod mutant_switch;\n").as_bytes())?;
     loop {
         let mut regions: BTreeMap<&str, Vec<Region>> = BTreeMap::new();
@@ -69,7 +81,9 @@ pub(crate) fn all_at_once(copy: &Path, target: &Path, mutants: &[Mutant], target
         eprintln!("{unviable} mutants do not compile, {untested} not together with others");
     }
     eprintln!("building the tests");
-    built.programs = programs(&built, targets)?;
+    known.extend(built.unviable.iter().map(|id| mutants[*id].diff.clone()));
+    std::fs::write(&kept, serde_json::to_vec(&known)?)?;
+    built.programs = programs(&built, &options.targets)?;
     Ok(built)
 }
 
@@ -116,11 +130,13 @@ pub(crate) fn cargo(built: &Built, arguments: &[&str]) -> Command {
     command
 }
 
-/// What cargo builds the copy with.
+/// What cargo builds the copy with. Level 1 takes long to build and runs a thousand trials soon; for a few
+/// `CARGO_PROFILE_DEV_OPT_LEVEL=0` is quicker.
 pub(crate) fn environment(target: &Path) -> [(&'static str, String); 3] {
+    let level = std::env::var("CARGO_PROFILE_DEV_OPT_LEVEL").unwrap_or_else(|_| "1".to_owned());
     [
         ("CARGO_TARGET_DIR", target.display().to_string()),
-        ("CARGO_PROFILE_DEV_OPT_LEVEL", "1".to_owned()),
+        ("CARGO_PROFILE_DEV_OPT_LEVEL", level),
         ("CARGO_PROFILE_DEV_DEBUG", "false".to_owned()),
     ]
 }

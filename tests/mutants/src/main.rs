@@ -34,12 +34,11 @@
 //!    `CARGO_TARGET_DIR` and the profile set; a status other than 0 catches. For what is not a test of the usual kind.
 //!
 //! The tests are the package's own unit tests and the targets in [`TARGETS`], all without network and processes of their own;
-//! `--test NAME` adds one. Random walks are shortened ([`SHORTER`]), properties draw from one seed, and nothing is written
-//! into the tree. All results stand in `outcomes.json` of the work directory (`target/mutants`, or `--work DIR`), and `--json`
+//! `--test NAME` adds one. Properties draw from one seed, and nothing is written into the tree. All results stand in `outcomes.json` of the work directory (`target/mutants`, or `--work DIR`), and `--json`
 //! prints them. The exit status is 0 when at least `--least PERCENT` (90) of the viable mutants were caught.
 //!
-//! A mutant's number, its function's name and the tests that reach it are good for one build only: nothing is kept between
-//! runs but the outcomes that `--again` and `--sample` go by.
+//! Between runs two things are kept in the work directory: the outcomes, which `--again` and `--sample` go by, and in
+//! `unviable.json` which diffs did not compile; `--fresh` finds that out anew.
 
 mod build;
 mod list;
@@ -61,9 +60,6 @@ const ROOMS: [&str; 5] = ["transaction", "proxy", "claim", "routing", "registrar
 /// Integration tests that are run besides the unit tests: those that begin no processes and open no sockets.
 const TARGETS: [&str; 3] = ["suite", "torture", "config"];
 
-/// Random walks, at a length that a thousand runs of them can afford.
-const SHORTER: [(&str, &str); 2] = [("CHAOS_SEEDS", "25"), ("EXPLAIN_SEEDS", "60")];
-
 /// Why there is no result.
 type Stop = Box<dyn std::error::Error>;
 
@@ -75,6 +71,7 @@ struct Options {
     extra: Vec<String>,
     only: Option<String>,
     again: bool,
+    fresh: bool,
     sample: Option<usize>,
     seed: u64,
     jobs: usize,
@@ -110,13 +107,13 @@ fn run(options: &Options) -> Result<bool, Stop> {
     let mut mutants = list::of(&options.repository)?;
     eprintln!("{} mutants listed by cargo-mutants", mutants.len());
     let before = options.again.then(|| Outcomes::read(&options.work)).transpose()?;
+    let before = before.map(|before| before.among(&mutants));
     mutants.retain(|mutant| {
         options.only.as_ref().is_none_or(|words| mutant.name.contains(words))
             && before.as_ref().is_none_or(|before| before.was_not_caught(mutant))
     });
     eprintln!("{} of them are tried", mutants.len());
-    let copy = tree::copied(&options.repository, &options.work.join("tree"))?;
-    let built = build::all_at_once(&copy, &options.work.join("build"), &mutants, &options.targets)?;
+    let built = build::all_at_once(options, &mutants)?;
     let tests = trials::reaches(&built, &options.work, options.jobs)?;
     let outcomes = trials::outcomes(&mutants, &built, &tests, options)?;
     let outcomes = Outcomes::new(&mutants, outcomes);
@@ -138,6 +135,7 @@ fn read_options() -> Result<Option<Options>, String> {
         extra: Vec::new(),
         only: None,
         again: false,
+        fresh: false,
         sample: None,
         seed: 1,
         jobs: std::thread::available_parallelism().map_or(2, usize::from),
@@ -154,6 +152,7 @@ fn read_options() -> Result<Option<Options>, String> {
             "--extra" => options.extra.push(value()?),
             "--only" => options.only = Some(value()?),
             "--again" => options.again = true,
+            "--fresh" => options.fresh = true,
             "--sample" => options.sample = Some(number(value()?)? as usize),
             "--seed" => options.seed = number(value()?)?.into(),
             "--jobs" => options.jobs = (number(value()?)? as usize).max(1),
@@ -178,6 +177,7 @@ Counts the mutants of the deciding rooms that the tests catch.
 
     --only WORDS      only mutants whose line contains WORDS
     --again           only mutants the last run did not catch
+    --fresh           trust no earlier run about what does not compile
     --test NAME       a test target more
     --extra COMMAND   a command that is to catch what no test has (sh, in the copy, with MUTANT set)
     --sample N        apply N of cargo-mutants' own diffs, one by one, and compare with the last run's verdicts

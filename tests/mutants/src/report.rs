@@ -101,6 +101,12 @@ impl Outcomes {
         self
     }
 
+    /// Without those that are listed no more.
+    pub(crate) fn among(mut self, mutants: &[Mutant]) -> Outcomes {
+        self.0.retain(|line| mutants.iter().any(|mutant| line.is(mutant)));
+        self
+    }
+
     /// Keeps and prints them.
     pub(crate) fn write(&self, work: &Path, json: bool, least: f64) -> Result<bool, Stop> {
         std::fs::write(work.join("outcomes.json"), serde_json::to_vec_pretty(&self)?)?;

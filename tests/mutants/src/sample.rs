@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::list::Mutant;
 use crate::process::{self, End};
 use crate::report::{Outcomes, Verdict};
-use crate::{Options, SHORTER, Stop, build, list, tree};
+use crate::{Options, Stop, build, list, tree};
 
 /// Building and all tests, for one mutant.
 const LIMIT: Duration = Duration::from_secs(1200);
@@ -51,7 +51,7 @@ pub(crate) fn compare(options: &Options, size: usize) -> Result<bool, Stop> {
 }
 
 fn verdict_alone(options: &Options, mutant: &Mutant) -> Result<Verdict, Stop> {
-    let copy = tree::copied(&options.repository, &options.work.join("alone"))?;
+    let copy = tree::copied(&options.repository, &options.work.join("alone"), |_| false)?;
     apply(&copy, mutant)?;
     let target = options.work.join("build-alone");
     let mut command = Command::new("cargo");
@@ -64,7 +64,7 @@ fn verdict_alone(options: &Options, mutant: &Mutant) -> Result<Verdict, Stop> {
     for target in &options.targets {
         command.args(["--test", target]);
     }
-    command.envs(SHORTER).env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1").env("PROPTEST_RNG_SEED", "1");
+    command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1").env("PROPTEST_RNG_SEED", "1");
     Ok(match process::run(&mut command, LIMIT)? {
         End::Passed => Verdict::Missed,
         End::Failed(_) => Verdict::Caught,

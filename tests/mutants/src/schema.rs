@@ -225,3 +225,74 @@ impl<'ast> Visit<'ast> for Found<'_> {
         visit::visit_trait_item_fn(self, function);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::Span;
+
+    /// A change of the first place where `old` stands.
+    fn change(text: &str, old: &str, new: &str) -> Mutant {
+        let at = text.find(old).expect("it stands there");
+        let place = |at: usize| {
+            let before = &text[..at];
+            let begin = before.rfind('\n').map_or(0, |at| at + 1);
+            Place { line: before.matches('\n').count() + 1, column: before[begin..].chars().count() + 1 }
+        };
+        Mutant {
+            file: "a.rs".to_owned(),
+            name: "a.rs:1:1: change".to_owned(),
+            span: Span { start: place(at), end: place(at + old.len()) },
+            replacement: new.to_owned(),
+            diff: String::new(),
+        }
+    }
+
+    fn read(text: &str, mutants: &[Mutant]) -> (Source, Vec<(usize, usize)>) {
+        let (mut points, mut places) = (0, Vec::new());
+        let source = Source::read(text.to_owned(), mutants.iter().enumerate(), &mut points, |id, point| {
+            places.push((id, point));
+        });
+        (source.expect("it can be read"), places)
+    }
+
+    #[test]
+    fn a_body_stands_once_for_each_mutant_and_once_as_it_is() {
+        let text = "/// ö\nfn is_more(ö: u8) -> bool {\n    ö > 1 && ö < 9\n}\n";
+        let mutants = [change(text, "&&", "||"), change(text, "<", "<=")];
+        let (source, places) = read(text, &mutants);
+        assert_eq!(places, [(0, 0), (1, 0)]);
+        let (all, regions) = source.rewritten(|_| true);
+        assert_eq!(
+            all,
+            "/// ö\nfn is_more(ö: u8) -> bool { match crate::mutant_switch::at(0) {\n\
+             0 => return {\n    ö > 1 || ö < 9\n},\n\
+             1 => return {\n    ö > 1 && ö <= 9\n},\n\
+             _ => return {\n    ö > 1 && ö < 9\n}\n} }\n"
+        );
+        let lines: Vec<_> = regions.iter().map(|region| (region.mutant, region.lines)).collect();
+        assert_eq!(lines, [(Some(0), (3, 5)), (Some(1), (6, 8)), (None, (2, 12))]);
+        assert!(!source.rewritten(|id| id != 1).0.contains("<="), "what is not wanted is not there");
+    }
+
+    #[test]
+    fn a_mutant_belongs_to_the_innermost_function() {
+        let text = "fn outer() -> u8 {\n    fn inner() -> u8 { 1 + 2 }\n    inner() - 3\n}\n";
+        let mutants = [change(text, "+", "*"), change(text, "- 3", "/ 3")];
+        let (source, places) = read(text, &mutants);
+        assert_eq!(places, [(1, 0), (0, 1)]);
+        let (all, _) = source.rewritten(|_| true);
+        assert_eq!(all.matches("1 * 2").count(), 1, "only in the outer function as it is: {all}");
+        assert_eq!(all.matches("fn inner").count(), 2);
+    }
+
+    #[test]
+    fn some_iterators_are_made_one_type() {
+        let text = "fn some() -> impl Iterator<Item = u8> + use<> { 0..9 }\n";
+        let (source, _) = read(text, &[change(text, "0..9", "::std::iter::empty()")]);
+        let (all, _) = source.rewritten(|_| true);
+        let boxed = "let some: Box<dyn Iterator<Item = u8> + '_> = Box::new({ ::std::iter::empty() });";
+        assert!(all.contains(boxed), "{all}");
+        assert!(syn::parse_file(&all).is_ok(), "{all}");
+    }
+}

@@ -11,7 +11,7 @@ use crate::build::{self, Built};
 use crate::list::Mutant;
 use crate::process::{self, End};
 use crate::report::{Outcome, Verdict};
-use crate::{Options, SHORTER, Stop};
+use crate::{Options, Stop};
 
 /// A test, as it runs when nothing is wrong.
 #[derive(Clone, Debug)]
@@ -153,7 +153,6 @@ fn groups<'a>(tests: &[&'a Test]) -> Vec<Vec<&'a Test>> {
 fn test_command<'a>(built: &Built, program: &Path, names: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = process::limited(program);
     command.current_dir(&built.tree).args(names).args(["--exact", "--test-threads=1"]);
-    command.envs(SHORTER);
     command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1").env("PROPTEST_MAX_SHRINK_ITERS", "0");
     command.env("PROPTEST_RNG_SEED", "1").env("CARGO_MANIFEST_DIR", &built.tree);
     command
