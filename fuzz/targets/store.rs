@@ -128,7 +128,7 @@ fn is_sum_of(opened: &Opened, changes: &[(Number, Change)]) {
     assert_eq!(opened.saved.last, last);
     let mut shelf = history::Sum::default();
     changes.iter().for_each(|(_, change)| shelf.add(change));
-    shelf.is_in(&opened.saved);
+    shelf.stands_in(&opened.saved);
 }
 
 /// Both files hold anything at all.

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
-use crate::id::{CallRef, CompanyId, Map, PersonId, UserId};
+use crate::id::{CallRef, Map, PersonId, UserId};
 use crate::time::{Instant, Now, WallTime};
 
 /// What a claim is held for.
@@ -353,7 +353,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::id::Extension;
+    use crate::id::{CompanyId, Extension};
 
     fn claims() -> Claims {
         Claims::new(ahash::RandomState::with_seeds(1, 2, 3, 4))

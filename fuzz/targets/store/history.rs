@@ -248,7 +248,7 @@ impl Sum {
         }
     }
 
-    pub fn is_in(self, saved: &Saved) {
+    pub fn stands_in(self, saved: &Saved) {
         assert_eq!(self.bindings.into_iter().collect::<Vec<_>>(), saved.bindings);
         let switches = self.switches.into_iter().map(|(user, (own, paused))| (user, own, paused));
         assert_eq!(switches.collect::<Vec<_>>(), saved.switches);
