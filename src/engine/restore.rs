@@ -21,7 +21,8 @@ use crate::id::{CallRef, PersonId, UserId};
 use crate::proxy::{Admitted, Dialog, DialogKey, LoopKey, Phase, Routes, Side};
 use crate::routing::{Hunt, Memories, OfferEnd, User};
 use crate::state::{
-    CallRecord, EndedBy, Saved, SavedBranch, SavedCall, SavedDialog, SavedFlow, SavedHold, SavedPeer, SavedSide,
+    CallRecord, EndedBy, Saved, SavedBranch, SavedCall, SavedClaim, SavedDialog, SavedFlow, SavedHold, SavedPeer,
+    SavedSide,
 };
 use crate::time::{Now, WallTime};
 
@@ -59,6 +60,10 @@ impl Engine {
         }
         engine.rearm_bindings();
         let persons = engine.restore_claims(now, &saved);
+        // Before anything is sent that may be answered at once.
+        for call in &saved.calls {
+            engine.remember_names(call);
+        }
         for call in saved.calls {
             engine.restore_call(now, call, &persons);
         }
@@ -67,6 +72,21 @@ impl Engine {
         engine.serve_waiting(now);
         engine.close_step(now);
         engine
+    }
+
+    /// What a call's Via and Record-Route say of us: the sockets may be others now, and called otherwise.
+    fn remember_names(&mut self, call: &SavedCall) {
+        self.addresses.remember(call.names.iter().map(String::as_str));
+        // A store of an older version says what the sockets were, and what its branches were sent with.
+        let sides = call.dialogs.iter().flat_map(|dialog| [&dialog.caller.flow, &dialog.callee.flow]);
+        let flows = call.branches.iter().map(|branch| &branch.flow).chain(sides).chain([&call.source]);
+        let mut names: Vec<String> = flows.map(|flow| flow.local.to_string()).collect();
+        let requests = call.branches.iter().filter_map(|branch| own_request(&branch.sent));
+        names.extend(requests.map(|request| {
+            let via = request.top_via();
+            format!("{}:{}", String::from_utf8_lossy(via.host_text), via.port.unwrap_or(5060))
+        }));
+        self.addresses.remember(names.iter().map(String::as_str));
     }
 
     fn plan_user(&self, user: &UserId) -> Option<&Arc<User>> {
@@ -83,16 +103,13 @@ impl Engine {
         for (written, claim) in first.into_iter().chain(second) {
             let person = self.plan_user(&claim.user).map_or_else(|| written.clone(), |user| user.person.clone());
             persons.insert(claim.user.clone(), person.clone());
-            let hold = match claim.hold {
-                SavedHold::Ringing => Hold::Ringing,
-                SavedHold::OnCall => Hold::OnCall,
-                SavedHold::WrapUp(until) => {
-                    // A clock that was wrong then, or is now, makes no wrap-up longer than it was.
-                    let left = until.since(now.wall).min(until.since(claim.since));
-                    Hold::WrapUp { until: now.mono + left, until_wall: until }
-                }
-            };
-            let claim = Claim { call: claim.call, user: claim.user.clone(), hold, since: claim.since };
+            let mut restored = restored_claim(now, claim);
+            let behind = claim.behind.as_deref().map(|wrap_up| Box::new(restored_claim(now, wrap_up)));
+            restored.behind = behind.filter(|wrap_up| {
+                let is_hers = self.plan_user(&wrap_up.user).is_none_or(|user| user.person == person);
+                matches!(wrap_up.hold, Hold::WrapUp { .. }) && wrap_up.stands(now.mono) && is_hers
+            });
+            let claim = restored;
             if claim.stands(now.mono) {
                 self.claims.restore(&person, claim);
             }
@@ -324,6 +341,20 @@ impl Engine {
             self.addresses.bound_like(saved.local).or_else(|| self.listener_towards(saved.remote, ListenerId(0)));
         Flow { local: local.unwrap_or(ListenerId(0)), remote: saved.remote }
     }
+}
+
+/// A claim as it was saved, without the one behind it.
+fn restored_claim(now: Now, saved: &SavedClaim) -> Claim {
+    let hold = match saved.hold {
+        SavedHold::Ringing => Hold::Ringing,
+        SavedHold::OnCall => Hold::OnCall,
+        SavedHold::WrapUp(until) => {
+            // A clock that was wrong then, or is now, makes no wrap-up longer than it was.
+            let left = until.since(now.wall).min(until.since(saved.since));
+            Hold::WrapUp { until: now.mono + left, until_wall: until }
+        }
+    };
+    Claim { call: saved.call, user: saved.user.clone(), hold, since: saved.since, behind: None }
 }
 
 /// The record of a call of which no more can be made.

@@ -128,6 +128,8 @@ pub struct SavedClaim {
     pub user: UserId,
     pub hold: SavedHold,
     pub since: WallTime,
+    #[serde(default)]
+    pub behind: Option<Box<SavedClaim>>,
 }
 
 /// What a claim is held for.
@@ -164,6 +166,9 @@ pub struct SavedCall {
     pub invite: Bytes,
     /// Where it came from.
     pub source: SavedFlow,
+    /// What its Via and Record-Route may say of us.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// Who sent it.
     pub caller: SavedPeer,
     /// The final status sent to the caller.

@@ -162,6 +162,7 @@ pub(crate) fn call(number: u64) -> SavedCall {
         answered_at: Some(at(5)),
         invite: Bytes::from(vec![b'x'; 900]),
         source: flow(5060),
+        names: vec!["203.0.113.10:5060".to_owned(), "sip.example.com:5060".to_owned()],
         caller: SavedPeer::Trunk(TrunkId::new("airtel")),
         final_sent: Some(200),
         offers: vec![SavedOffer {
@@ -210,7 +211,12 @@ fn change() -> impl Strategy<Value = Change> {
     ];
     let claims = (few.clone(), prop::option::of((few.clone(), hold))).prop_map(|(who, claim)| Change::Claim {
         person: PersonId::new(format!("person {who}")),
-        claim: claim.map(|(call, hold)| SavedClaim { call: CallRef(call), user: user(who), hold, since: at(1) }),
+        claim: claim.map(|(call, hold)| {
+            let claim = SavedClaim { call: CallRef(call), user: user(who), hold, since: at(1), behind: None };
+            let behind =
+                (call % 2 == 1).then(|| Box::new(SavedClaim { hold: SavedHold::WrapUp(at(2)), ..claim.clone() }));
+            SavedClaim { behind, ..claim }
+        }),
     });
     let pointers = (few.clone(), any::<bool>()).prop_map(|(who, there)| match pointer(who) {
         Change::Pointer { company, department, last_offered } => {

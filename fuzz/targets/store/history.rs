@@ -63,7 +63,7 @@ pub fn change(choices: &mut Choices<'_>, number: u64) -> Change {
                 _ => SavedHold::WrapUp(at(choices)),
             };
             let call = CallRef(u64::from(choices.byte() % 16));
-            let claim = SavedClaim { call, user: user(who), hold, since: at(choices) };
+            let claim = SavedClaim { call, user: user(who), hold, since: at(choices), behind: None };
             Change::Claim {
                 person: PersonId::new(choices.of(&["asha", "ravi", ""])),
                 claim: (choices.below(3) > 0).then_some(claim),
@@ -182,6 +182,7 @@ fn call(choices: &mut Choices<'_>, number: u64) -> SavedCall {
         answered_at: (choices.below(2) == 0).then(|| at(choices)),
         invite: letter(choices),
         source: flow(choices),
+        names: vec!["sip.example.com:5060".to_owned()],
         caller: peer(choices),
         final_sent: choices.of(&[None, Some(200), Some(486)]),
         offers: (0..offers)

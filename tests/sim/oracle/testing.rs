@@ -376,6 +376,7 @@ impl<'s> Writing<'s> {
             answered_at: None,
             invite: self.requests[&(via, "INVITE")].clone(),
             source: flow("trunk"),
+            names: Vec::new(),
             caller: trunk(),
             final_sent: None,
             offers: Vec::new(),
@@ -419,6 +420,7 @@ fn claim(user: &str, call: &str, hold: &str) -> SavedClaim {
             other => panic!("no claim is held for {other}"),
         },
         since: WallTime::from_unix_millis(0),
+        behind: None,
     }
 }
 
