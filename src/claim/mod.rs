@@ -8,8 +8,9 @@
 //!          └───────── expire ──────── WrapUp ◀───────┘
 //! ```
 //!
-//! Whoever owns a claim lets it go; nobody else can. Wrap-up is owned by nobody any more and ends by the clock, or
-//! when the person makes a call.
+//! Whoever owns a claim lets it go; nobody else can. Wrap-up is owned by nobody any more and ends by the clock. A person
+//! in wrap-up may make a call (R-7.2); what is left of the wrap-up waits behind that call's claim, and stands again
+//! when the call lets go: R-5.8 gives the time to the person, whatever it is used for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +46,8 @@ pub struct Claim {
     pub hold: Hold,
     /// Since when it is held for that.
     pub since: WallTime,
+    /// The wrap-up in which the call began: a claim for [`Hold::WrapUp`] that is no entry of the table meanwhile.
+    pub behind: Option<Box<Claim>>,
 }
 
 /// All claims.
@@ -97,14 +100,16 @@ impl Claims {
         self.changed.insert(person.clone());
     }
 
-    /// Puts a claim back that outlived a restart (R-7.4). `false`: another call holds the person already, and nothing has
-    /// changed.
-    pub fn restore(&mut self, person: &PersonId, claim: Claim) -> bool {
-        let free = self.table.get(person).is_none_or(|held| !held.is_held() && claim.is_held());
-        if free {
-            self.put(person, claim);
+    /// Puts a claim back that outlived a restart (R-7.4); over a wrap-up that is there already, as if the call had begun in
+    /// it. `false`: the person has a claim already, and nothing has changed.
+    pub fn restore(&mut self, person: &PersonId, mut claim: Claim) -> bool {
+        match self.table.get(person) {
+            Some(held) if held.is_held() || !claim.is_held() => return false,
+            Some(wrap_up) => claim.behind = later(claim.behind.take(), Some(Box::new(wrap_up.clone()))),
+            None => {}
         }
-        free
+        self.put(person, claim);
+        true
     }
 
     /// Takes a free person's claim for ringing. (A person in wrap-up is not free but for a call of its own making: `dial`.)
@@ -119,7 +124,8 @@ impl Claims {
         Ok(())
     }
 
-    /// Takes the claim of a person who makes a call (R-7.2): like `take`, but wrap-up does not stand in the way.
+    /// Takes the claim of a person who makes a call (R-7.2): like `take`, but wrap-up does not stand in the way. What is
+    /// left of it stands again when the call lets go.
     ///
     /// # Errors
     /// The claim that stands in the way; nothing has changed.
@@ -145,14 +151,14 @@ impl Claims {
         }
     }
 
-    /// The call lets go of the person without wrap-up. Ignored where the call does not hold it (a call in whose
-    /// wrap-up the person is has let go already). The names under which the person may be free now.
+    /// The call lets go of the person without a wrap-up of its own. Ignored where the call does not hold it (a call in
+    /// whose wrap-up the person is has let go already). The names under which the person may be free now.
     pub fn release(&mut self, person: &PersonId, call: CallRef) -> SmallVec<[PersonId; 1]> {
         let names = self.names(person, call);
         for name in &names {
             if self.is_held_by(name, call) {
-                self.table.remove(name);
-                self.changed.insert(name.clone());
+                let behind = self.table.remove(name).and_then(|claim| claim.behind);
+                self.stand_again(name, behind);
             }
         }
         self.renamed.remove(&(person.clone(), call));
@@ -164,7 +170,8 @@ impl Claims {
         self.table.get(person).is_some_and(|claim| claim.call == call && claim.is_held())
     }
 
-    /// The call lets go of the person, who stays in wrap-up for that long (zero: is free at once).
+    /// The call lets go of the person, who stays in wrap-up for that long (zero: is free at once), or for what is left of
+    /// the wrap-up in which the call began, if that ends later.
     /// Ignored where the call does not hold the person. The names under which the person may be free now.
     pub fn wrap_up(
         &mut self,
@@ -178,11 +185,12 @@ impl Claims {
             if !self.is_held_by(name, call) {
                 continue;
             }
-            self.changed.insert(name.clone());
-            let Some(mut claim) = self.table.remove(name).filter(|_| !length.is_zero()) else { continue };
+            let Some(mut claim) = self.table.remove(name) else { continue };
+            let behind = claim.behind.take();
             claim.hold = Hold::WrapUp { until: now.mono + length, until_wall: now.wall + length };
             claim.since = now.wall;
-            self.put(name, claim);
+            let own = (!length.is_zero()).then(|| Box::new(claim));
+            self.stand_again(name, later(own, behind));
         }
         self.renamed.remove(&(person.clone(), call));
         names
@@ -200,12 +208,27 @@ impl Claims {
     }
 
     fn hold(&mut self, now: Now, person: &PersonId, call: CallRef, user: &UserId) {
-        let claim = Claim { call, user: user.clone(), hold: Hold::Ringing, since: now.wall };
+        let mut claim = Claim { call, user: user.clone(), hold: Hold::Ringing, since: now.wall, behind: None };
         if let Some(today) = self.known_as.get(user).filter(|today| *today != person).cloned() {
             self.renamed.entry((person.clone(), call)).or_default().insert(today.clone());
+            claim.behind = self.left_of_wrap_up(now.mono, &today);
             self.put(&today, claim.clone());
         }
+        claim.behind = self.left_of_wrap_up(now.mono, person);
         self.put(person, claim);
+    }
+
+    fn left_of_wrap_up(&self, now: Instant, person: &PersonId) -> Option<Box<Claim>> {
+        self.table.get(person).filter(|claim| !claim.is_held() && claim.stands(now)).cloned().map(Box::new)
+    }
+
+    /// What a name that nobody holds any more is left with: nothing, or a wrap-up (perhaps one that is over meanwhile; it
+    /// stands in nobody's way, and [`Claims::expire`] clears it away).
+    fn stand_again(&mut self, name: &PersonId, wrap_up: Option<Box<Claim>>) {
+        self.changed.insert(name.clone());
+        if let Some(wrap_up) = wrap_up {
+            self.put(name, *wrap_up);
+        }
     }
 
     /// A reload may say that users are other persons than before (R-9: claims are kept). Whoever is held is then held under
@@ -222,6 +245,14 @@ impl Claims {
         let claims: Vec<(PersonId, Claim)> =
             self.all().into_iter().map(|(person, claim)| (person.clone(), claim.clone())).collect();
         for (person, claim) in claims {
+            // A wrap-up may be another user's of the one whom its person calls as, and they may be two persons now.
+            if let Some(wrap_up) = &claim.behind
+                && let Some(name) = person_of(&wrap_up.user).filter(|name| *name != person)
+                && wrap_up.user != claim.user
+                && !self.table.contains_key(&name)
+            {
+                self.put(&name, (**wrap_up).clone());
+            }
             let Some(name) = person_of(&claim.user).filter(|name| *name != person) else { continue };
             if self.table.contains_key(&name) {
                 continue;
@@ -235,7 +266,8 @@ impl Claims {
                     .map_or_else(|| person.clone(), |((taken_as, _), _)| taken_as.clone());
                 self.renamed.entry((taken_as, claim.call)).or_default().insert(name.clone());
             }
-            self.put(&name, claim);
+            let behind = claim.behind.clone().filter(|wrap_up| wrap_up.user == claim.user);
+            self.put(&name, Claim { behind, ..claim });
         }
         freed
     }
@@ -255,8 +287,8 @@ impl Claims {
         }
         self.renamed.retain(|_, names| !names.is_empty());
         for name in &freed {
-            self.table.remove(name);
-            self.changed.insert(name.clone());
+            let behind = self.table.remove(name).and_then(|claim| claim.behind);
+            self.stand_again(name, behind.filter(|wrap_up| person_of(&wrap_up.user).as_ref() == Some(name)));
         }
         freed
     }
@@ -313,7 +345,7 @@ impl Claims {
                 copy.known_as.insert(user.clone(), today.clone());
             }
             for name in [Some(person), today].into_iter().flatten() {
-                // Of several users of one person, once: a claim put in its own place would lose its wrap-up.
+                // Of several users of one person, once.
                 if let Some(claim) = self.table.get(name).filter(|_| !copy.table.contains_key(name)) {
                     copy.put(name, claim.clone());
                 }
@@ -334,13 +366,14 @@ impl Claims {
 
     /// Puts a claim in place of whatever was there.
     fn put(&mut self, person: &PersonId, claim: Claim) {
-        if let Hold::WrapUp { until, .. } = claim.hold {
-            self.wrap_ups.insert((until, person.clone()));
-        }
+        let until = claim.wrap_up_end();
         let before = self.table.insert(person.clone(), claim);
         self.changed.insert(person.clone());
-        if let Some(Claim { hold: Hold::WrapUp { until, .. }, .. }) = before {
+        if let Some(until) = before.and_then(|claim| claim.wrap_up_end()) {
             self.wrap_ups.remove(&(until, person.clone()));
+        }
+        if let Some(until) = until {
+            self.wrap_ups.insert((until, person.clone()));
         }
     }
 }
@@ -348,10 +381,22 @@ impl Claims {
 impl Claim {
     /// Whether its call still goes on.
     fn is_held(&self) -> bool {
+        self.wrap_up_end().is_none()
+    }
+
+    fn wrap_up_end(&self) -> Option<Instant> {
         match self.hold {
-            Hold::Ringing | Hold::OnCall => true,
-            Hold::WrapUp { .. } => false,
+            Hold::Ringing | Hold::OnCall => None,
+            Hold::WrapUp { until, .. } => Some(until),
         }
+    }
+}
+
+/// Of two wrap-ups the one that ends later; of equals the first.
+fn later(one: Option<Box<Claim>>, other: Option<Box<Claim>>) -> Option<Box<Claim>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.wrap_up_end() > one.wrap_up_end() { other } else { one }),
+        (one, other) => one.or(other),
     }
 }
 
@@ -451,6 +496,58 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_a_wrap_up_stands_again_after_a_call_of_ones_own() {
+        let (mut claims, asha) = (claims(), PersonId::new("asha"));
+        let at_acme = user("221", "acme");
+        claims.take(second(1), &asha, CallRef(1), &user("305", "globex")).unwrap();
+        claims.wrap_up(second(2), &asha, CallRef(1), Duration::from_secs(10));
+        let wrap_up = claims.of(&asha).unwrap().clone();
+        for (call, end) in [(CallRef(2), second(4)), (CallRef(3), second(6))] {
+            claims.dial(second(3), &asha, call, &at_acme).unwrap();
+            assert_eq!((claims.held(), claims.deadline()), (1, None));
+            claims.answered(end, &asha, call);
+            assert_eq!(claims.release(&asha, call).as_slice(), std::slice::from_ref(&asha));
+            assert_eq!(claims.of(&asha), Some(&wrap_up));
+            assert_eq!((claims.held(), claims.deadline()), (0, Some(second(12).mono)));
+            assert!(claims.take(end, &asha, CallRef(9), &at_acme).is_err());
+        }
+        // Of two wrap-ups the later end.
+        for (length, until) in [(0, 12), (1, 12), (9, 16)] {
+            claims.dial(second(7), &asha, CallRef(4), &at_acme).unwrap();
+            claims.wrap_up(second(7), &asha, CallRef(4), Duration::from_secs(length));
+            assert_eq!((claims.held(), claims.deadline()), (0, Some(second(until).mono)));
+        }
+        // One that ended meanwhile does not stand again for anybody, and is cleared away.
+        claims.dial(second(8), &asha, CallRef(5), &at_acme).unwrap();
+        assert_eq!(claims.expire(second(20).mono), []);
+        claims.release(&asha, CallRef(5));
+        assert!(claims.in_the_way(second(20).mono, &asha, &at_acme).is_none());
+        claims.expire(second(20).mono);
+        assert_eq!((claims.of(&asha), claims.deadline()), (None, None));
+    }
+
+    #[test]
+    fn a_wrap_up_behind_a_call_of_ones_own_follows_its_person_through_a_reload() {
+        let mut claims = claims();
+        let (asha, rao, mina) = (PersonId::new("asha"), PersonId::new("asha-rao"), PersonId::new("mina"));
+        let (at_acme, at_globex) = (user("221", "acme"), user("305", "globex"));
+        claims.take(second(1), &asha, CallRef(1), &at_globex).unwrap();
+        claims.wrap_up(second(2), &asha, CallRef(1), Duration::from_secs(10));
+        claims.dial(second(3), &asha, CallRef(2), &at_acme).unwrap();
+        let now = |id: &UserId| Some(if *id == at_acme { rao.clone() } else { mina.clone() });
+        let changed = [(at_acme.clone(), rao.clone()), (at_globex.clone(), mina.clone())];
+        claims.rename(now, changed.into_iter());
+        assert!(claims.is_held_by(&rao, CallRef(2)));
+        assert!(claims.in_the_way(second(4).mono, &asha, &at_globex).is_some());
+        assert!(matches!(claims.of(&mina).unwrap().hold, Hold::WrapUp { .. }), "whose wrap-up it was");
+        claims.release(&asha, CallRef(2));
+        assert_eq!((claims.held(), claims.of(&rao)), (0, None), "that was not the wrap-up of this user");
+        assert!(claims.in_the_way(second(5).mono, &asha, &at_globex).is_some());
+        claims.expire(second(12).mono);
+        assert!(claims.all().is_empty());
+    }
+
+    #[test]
     fn wrap_up_of_no_length_is_none() {
         let (mut claims, asha) = (claims(), PersonId::new("asha"));
         claims.take(second(1), &asha, CallRef(1), &user("221", "acme")).unwrap();
@@ -494,7 +591,13 @@ mod tests {
     #[test]
     fn a_restored_claim_never_pushes_out_one_that_is_held() {
         let (mut claims, asha) = (claims(), PersonId::new("asha"));
-        let claim = |call, hold| Claim { call: CallRef(call), user: user("221", "acme"), hold, since: second(1).wall };
+        let claim = |call, hold| Claim {
+            call: CallRef(call),
+            user: user("221", "acme"),
+            hold,
+            since: second(1).wall,
+            behind: None,
+        };
         let wrap_up = Hold::WrapUp { until: second(9).mono, until_wall: second(9).wall };
         assert!(claims.restore(&asha, claim(1, wrap_up)));
         assert!(claims.restore(&asha, claim(2, Hold::OnCall)), "a person in wrap-up may have dialled");

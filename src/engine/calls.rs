@@ -297,6 +297,8 @@ impl Engine {
             if let Some(person) = caller {
                 let freed = self.claims.release(&person, id);
                 self.freed.extend(freed);
+                // A wrap-up in which the caller began it stands again.
+                self.rearm_wrap_ups();
             }
             if answered {
                 self.emit(Event::CallEnded { call: id, by: ended_by });

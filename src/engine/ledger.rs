@@ -283,7 +283,8 @@ fn saved_claim(now: Now, claim: &Claim) -> SavedClaim {
         Hold::OnCall => SavedHold::OnCall,
         Hold::WrapUp { until, .. } => SavedHold::WrapUp(wall(now, until)),
     };
-    SavedClaim { call: claim.call, user: claim.user.clone(), hold, since: claim.since }
+    let behind = claim.behind.as_deref().map(|wrap_up| Box::new(saved_claim(now, wrap_up)));
+    SavedClaim { call: claim.call, user: claim.user.clone(), hold, since: claim.since, behind }
 }
 
 /// A moment to come, on the wall's clock.

@@ -21,7 +21,8 @@ use crate::id::{CallRef, PersonId, UserId};
 use crate::proxy::{Admitted, Dialog, DialogKey, LoopKey, Phase, Routes, Side};
 use crate::routing::{Hunt, Memories, OfferEnd, User};
 use crate::state::{
-    CallRecord, EndedBy, Saved, SavedBranch, SavedCall, SavedDialog, SavedFlow, SavedHold, SavedPeer, SavedSide,
+    CallRecord, EndedBy, Saved, SavedBranch, SavedCall, SavedClaim, SavedDialog, SavedFlow, SavedHold, SavedPeer,
+    SavedSide,
 };
 use crate::time::{Now, WallTime};
 
@@ -83,16 +84,13 @@ impl Engine {
         for (written, claim) in first.into_iter().chain(second) {
             let person = self.plan_user(&claim.user).map_or_else(|| written.clone(), |user| user.person.clone());
             persons.insert(claim.user.clone(), person.clone());
-            let hold = match claim.hold {
-                SavedHold::Ringing => Hold::Ringing,
-                SavedHold::OnCall => Hold::OnCall,
-                SavedHold::WrapUp(until) => {
-                    // A clock that was wrong then, or is now, makes no wrap-up longer than it was.
-                    let left = until.since(now.wall).min(until.since(claim.since));
-                    Hold::WrapUp { until: now.mono + left, until_wall: until }
-                }
-            };
-            let claim = Claim { call: claim.call, user: claim.user.clone(), hold, since: claim.since };
+            let mut restored = restored_claim(now, claim);
+            let behind = claim.behind.as_deref().map(|wrap_up| Box::new(restored_claim(now, wrap_up)));
+            restored.behind = behind.filter(|wrap_up| {
+                let is_hers = self.plan_user(&wrap_up.user).is_none_or(|user| user.person == person);
+                matches!(wrap_up.hold, Hold::WrapUp { .. }) && wrap_up.stands(now.mono) && is_hers
+            });
+            let claim = restored;
             if claim.stands(now.mono) {
                 self.claims.restore(&person, claim);
             }
@@ -324,6 +322,20 @@ impl Engine {
             self.addresses.bound_like(saved.local).or_else(|| self.listener_towards(saved.remote, ListenerId(0)));
         Flow { local: local.unwrap_or(ListenerId(0)), remote: saved.remote }
     }
+}
+
+/// A claim as it was saved, without the one behind it.
+fn restored_claim(now: Now, saved: &SavedClaim) -> Claim {
+    let hold = match saved.hold {
+        SavedHold::Ringing => Hold::Ringing,
+        SavedHold::OnCall => Hold::OnCall,
+        SavedHold::WrapUp(until) => {
+            // A clock that was wrong then, or is now, makes no wrap-up longer than it was.
+            let left = until.since(now.wall).min(until.since(saved.since));
+            Hold::WrapUp { until: now.mono + left, until_wall: until }
+        }
+    };
+    Claim { call: saved.call, user: saved.user.clone(), hold, since: saved.since, behind: None }
 }
 
 /// The record of a call of which no more can be made.

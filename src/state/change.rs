@@ -128,6 +128,8 @@ pub struct SavedClaim {
     pub user: UserId,
     pub hold: SavedHold,
     pub since: WallTime,
+    #[serde(default)]
+    pub behind: Option<Box<SavedClaim>>,
 }
 
 /// What a claim is held for.

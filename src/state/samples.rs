@@ -210,7 +210,12 @@ fn change() -> impl Strategy<Value = Change> {
     ];
     let claims = (few.clone(), prop::option::of((few.clone(), hold))).prop_map(|(who, claim)| Change::Claim {
         person: PersonId::new(format!("person {who}")),
-        claim: claim.map(|(call, hold)| SavedClaim { call: CallRef(call), user: user(who), hold, since: at(1) }),
+        claim: claim.map(|(call, hold)| {
+            let claim = SavedClaim { call: CallRef(call), user: user(who), hold, since: at(1), behind: None };
+            let behind =
+                (call % 2 == 1).then(|| Box::new(SavedClaim { hold: SavedHold::WrapUp(at(2)), ..claim.clone() }));
+            SavedClaim { behind, ..claim }
+        }),
     });
     let pointers = (few.clone(), any::<bool>()).prop_map(|(who, there)| match pointer(who) {
         Change::Pointer { company, department, last_offered } => {

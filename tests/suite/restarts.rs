@@ -422,3 +422,41 @@ fn a_hundred_restarts_in_the_midst_of_a_conversation_change_nothing_of_it() {
     assert_eq!(world.shelf.log.len(), 101);
     world.end();
 }
+
+#[test]
+fn a_call_of_ones_own_ends_no_wrap_up_that_it_began_in() {
+    // Nobody is at 222 at first, so that the call is refused; then it is answered, and once the daemon dies meanwhile.
+    for (is_there, dies) in [(false, false), (true, false), (true, true)] {
+        let sales = SALES.replace(", \"222\"", "") + "wait = \"60s\"\n";
+        let mut world = World::new(one_company(&sales, &two()));
+        world.trunk("airtel", TRUNK);
+        world.phone("asha", "221", "acme.example", Behaviour::answer_after(seconds(1)));
+        if is_there {
+            world.phone("ravi", "222", "acme.example", Behaviour::answer_after(seconds(1)));
+        }
+        let first = world.call("airtel", "+918041234567", "+919811112221");
+        world.pass(seconds(3));
+        world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, first));
+        world.pass(seconds(1));
+        assert_eq!(world.busy(), ["221@acme wrap-up"]);
+        // she may call all the same.
+        world.with_phone("asha", |phone, now| phone.call(now, "sip:222@acme.example"));
+        world.pass(seconds(3));
+        if is_there {
+            assert_eq!(world.busy(), ["221@acme on-call", "222@acme on-call"]);
+            if dies {
+                world.restart();
+            }
+            world.with_phone("asha", |phone, now| phone.hang_up(now));
+        }
+        let second = world.call("airtel", "+918041234567", "+919811112222");
+        world.pass(seconds(3));
+        assert_eq!(world.busy(), ["221@acme wrap-up"], "R-5.8: what was left of it");
+        assert_eq!(world.phone_ref("asha").times_rung(), 1);
+        world.pass(seconds(30));
+        assert!(world.answered("airtel", second), "thirty seconds after the call it came of");
+        world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, second));
+        world.pass(seconds(1));
+        world.end();
+    }
+}

@@ -63,7 +63,7 @@ pub fn change(choices: &mut Choices<'_>, number: u64) -> Change {
                 _ => SavedHold::WrapUp(at(choices)),
             };
             let call = CallRef(u64::from(choices.byte() % 16));
-            let claim = SavedClaim { call, user: user(who), hold, since: at(choices) };
+            let claim = SavedClaim { call, user: user(who), hold, since: at(choices), behind: None };
             Change::Claim {
                 person: PersonId::new(choices.of(&["asha", "ravi", ""])),
                 claim: (choices.below(3) > 0).then_some(claim),

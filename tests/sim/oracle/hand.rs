@@ -149,7 +149,8 @@ impl Hand {
 
     pub fn claimed(&mut self, extension: &str, call: u64, hold: Option<SavedHold>) {
         let since = WallTime::from_unix_millis(WALL);
-        let claim = hold.map(|hold| SavedClaim { call: CallRef(call), user: user(extension), hold, since });
+        let claim =
+            hold.map(|hold| SavedClaim { call: CallRef(call), user: user(extension), hold, since, behind: None });
         self.changed(Change::Claim { person: PersonId::new(format!("{extension}@one")), claim });
     }
 

@@ -419,6 +419,7 @@ fn claim(user: &str, call: &str, hold: &str) -> SavedClaim {
             other => panic!("no claim is held for {other}"),
         },
         since: WallTime::from_unix_millis(0),
+        behind: None,
     }
 }
 
