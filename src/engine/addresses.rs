@@ -45,6 +45,31 @@ impl Addresses {
         self.listeners = listeners;
     }
 
+    /// Names of old, from before a restart: `192.0.2.1:5060`, `sip.example.com:5060`.
+    pub(super) fn remember<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        let most = self.listeners.len() * 2 + REMEMBERED;
+        for name in names.map(advertised) {
+            if self.own.len() < most && !self.own.contains(&name) {
+                self.own.push(name);
+            }
+        }
+    }
+
+    /// All that means us, today's names first.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::with_capacity(self.own.len());
+        for own in &self.own {
+            let name = match own {
+                Own::Address(address) => address.to_string(),
+                Own::Name(name, port) => format!("{name}:{port}"),
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     pub(super) fn listener(&self, id: ListenerId) -> Option<&Listener> {
         self.listeners.iter().find(|listener| listener.id == id)
     }

@@ -250,6 +250,7 @@ impl Engine {
             answered_at: call.answered_at,
             invite: call.request.bytes().clone(),
             source: self.saved_flow(call.source),
+            names: self.addresses.names(),
             caller: saved_peer(&call.caller),
             final_sent: call.final_sent,
             offers: call.offers.iter().map(offer).collect(),

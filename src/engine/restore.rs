@@ -60,6 +60,10 @@ impl Engine {
         }
         engine.rearm_bindings();
         let persons = engine.restore_claims(now, &saved);
+        // Before anything is sent that may be answered at once.
+        for call in &saved.calls {
+            engine.remember_names(call);
+        }
         for call in saved.calls {
             engine.restore_call(now, call, &persons);
         }
@@ -68,6 +72,21 @@ impl Engine {
         engine.serve_waiting(now);
         engine.close_step(now);
         engine
+    }
+
+    /// What a call's Via and Record-Route say of us: the sockets may be others now, and called otherwise.
+    fn remember_names(&mut self, call: &SavedCall) {
+        self.addresses.remember(call.names.iter().map(String::as_str));
+        // A store of an older version says what the sockets were, and what its branches were sent with.
+        let sides = call.dialogs.iter().flat_map(|dialog| [&dialog.caller.flow, &dialog.callee.flow]);
+        let flows = call.branches.iter().map(|branch| &branch.flow).chain(sides).chain([&call.source]);
+        let mut names: Vec<String> = flows.map(|flow| flow.local.to_string()).collect();
+        let requests = call.branches.iter().filter_map(|branch| own_request(&branch.sent));
+        names.extend(requests.map(|request| {
+            let via = request.top_via();
+            format!("{}:{}", String::from_utf8_lossy(via.host_text), via.port.unwrap_or(5060))
+        }));
+        self.addresses.remember(names.iter().map(String::as_str));
     }
 
     fn plan_user(&self, user: &UserId) -> Option<&Arc<User>> {

@@ -166,6 +166,9 @@ pub struct SavedCall {
     pub invite: Bytes,
     /// Where it came from.
     pub source: SavedFlow,
+    /// What its Via and Record-Route may say of us.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// Who sent it.
     pub caller: SavedPeer,
     /// The final status sent to the caller.

@@ -162,6 +162,7 @@ pub(crate) fn call(number: u64) -> SavedCall {
         answered_at: Some(at(5)),
         invite: Bytes::from(vec![b'x'; 900]),
         source: flow(5060),
+        names: vec!["203.0.113.10:5060".to_owned(), "sip.example.com:5060".to_owned()],
         caller: SavedPeer::Trunk(TrunkId::new("airtel")),
         final_sent: Some(200),
         offers: vec![SavedOffer {

@@ -6,7 +6,7 @@ use switchboard::engine::{Command, EndedBy as Ended, Reply};
 use switchboard::peer::{Behaviour, CallEvent, EndedBy};
 
 use super::companies::{MACHINE, acme, one_company, user};
-use super::script::{ASHA, Party, TRUNK, from_trunk, hang_up, register, respond, seconds, talk};
+use super::script::{ASHA, Party, RAVI, TRUNK, from_trunk, hang_up, register, respond, seconds, talk};
 use super::world::{Disk, SWITCHBOARD, World, configuration, sockets};
 
 const SALES: &str = "[departments.sales]\nmembers = [\"221\", \"222\"]\nstrategy = \"serial\"\nring = \"20s\"\n\
@@ -459,4 +459,40 @@ fn a_call_of_ones_own_ends_no_wrap_up_that_it_began_in() {
         world.pass(seconds(1));
         world.end();
     }
+}
+
+#[test]
+fn what_old_sockets_said_of_us_still_means_us_after_a_restart_with_others() {
+    let (new, mut old) = ("203.0.113.20:5070", sockets(&[SWITCHBOARD]));
+    old[0].advertised = "sip.acme.example:5060".to_owned();
+    let mut world = World::new(one_company(SALES, &two()));
+    world.listen(old);
+    world.restart();
+    register(&mut world, SWITCHBOARD, ASHA, &format!("sip:221@{ASHA}"), "221", "boot", 1);
+    register(&mut world, SWITCHBOARD, RAVI, &format!("sip:222@{RAVI}"), "222", "boot", 1);
+    // Asha talks; Ravi's phone rings.
+    let (mut caller, _) = talk(&mut world, "talks", ASHA, "");
+    world.say(TRUNK, &from_trunk("rings").request("INVITE", "", ""));
+    let offered = world.expect(RAVI, "INVITE");
+    assert!(offered.header("Via").unwrap().contains("sip.acme.example"), "{offered:?}");
+    world.say(RAVI, &respond(&offered, "180 Ringing", "ravi", "", ""));
+    world.listen(sockets(&[new]));
+    world.restart();
+    world.pass(Duration::from_millis(3));
+    let cancel = world.expect(RAVI, "CANCEL");
+    assert_eq!(cancel.header("Via"), offered.header("Via"), "RFC 3261 §9.1");
+    world.say_to(new, RAVI, &respond(&cancel, "200 OK", "ravi", "", ""));
+    world.say_to(new, RAVI, &respond(&offered, "487 Request Terminated", "ravi", "", ""));
+    world.expect(RAVI, "ACK");
+    assert_eq!(world.busy(), ["221@acme on-call"], "he rings no more");
+    // Another restart: nothing but the conversation itself says what we were called.
+    world.restart();
+    let bye = caller.request("BYE", "", "");
+    assert!(bye.contains("Route: <sip:sip.acme.example:5060;"), "{bye}");
+    world.say_to(new, TRUNK, &bye);
+    let bye = world.expect(ASHA, "BYE");
+    assert!(bye.header("Route").is_none(), "the old name was ours: {bye:?}");
+    world.say_to(new, ASHA, &respond(&bye, "200 OK", "", "", ""));
+    world.expect(TRUNK, "SIP/2.0 200");
+    world.end();
 }

@@ -182,6 +182,7 @@ fn call(choices: &mut Choices<'_>, number: u64) -> SavedCall {
         answered_at: (choices.below(2) == 0).then(|| at(choices)),
         invite: letter(choices),
         source: flow(choices),
+        names: vec!["sip.example.com:5060".to_owned()],
         caller: peer(choices),
         final_sent: choices.of(&[None, Some(200), Some(486)]),
         offers: (0..offers)

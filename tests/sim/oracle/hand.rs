@@ -169,6 +169,7 @@ impl Hand {
             answered_at: None,
             invite,
             source: SavedFlow { local, remote },
+            names: Vec::new(),
             caller: SavedPeer::Trunk(TrunkId::new("first")),
             final_sent: None,
             offers: Vec::new(),

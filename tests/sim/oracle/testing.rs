@@ -376,6 +376,7 @@ impl<'s> Writing<'s> {
             answered_at: None,
             invite: self.requests[&(via, "INVITE")].clone(),
             source: flow("trunk"),
+            names: Vec::new(),
             caller: trunk(),
             final_sent: None,
             offers: Vec::new(),
