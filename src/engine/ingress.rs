@@ -89,7 +89,7 @@ impl Engine {
             Method::Cancel => ClientKind::Cancel,
             _ => ClientKind::Request,
         };
-        let id = ClientId { token: branch.token, kind };
+        let id = ClientId { branch, kind };
         let Some(owner) = self.clients.get(&id).map(|transaction| transaction.owner.clone()) else {
             self.count("stray-response");
             return;

@@ -220,7 +220,8 @@ impl Engine {
             let ended = fork.standing == Standing::Ended;
             SavedBranch {
                 offer: fork.offer,
-                token: fork.client.token,
+                token: fork.client.branch.token,
+                loop_key: fork.client.branch.loop_key.0,
                 sent: if ended { bytes::Bytes::new() } else { fork.sent.clone() },
                 flow: self.saved_flow(fork.flow),
                 peer: saved_peer(&fork.leg.peer),
