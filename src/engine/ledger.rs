@@ -90,7 +90,7 @@ impl Ledger {
 
     fn tell(&mut self, change: Change) {
         if self.keeping == Keeping::Changes {
-            self.last = Number(self.last.0 + 1);
+            self.last = Number(self.last.0.saturating_add(1));
             self.told.push_back((self.last, change));
         }
     }
