@@ -106,8 +106,9 @@ impl Engine {
         let token = self.draw();
         let record_route = self.record_route(id, source.local, flow.local);
         let Some(call) = self.calls.get_mut(&id) else { return false };
+        let client = ClientId { branch: Branch { token, loop_key: call.admitted.loop_key }, kind: ClientKind::Request };
         let mut branch = String::with_capacity(32);
-        Branch { token, loop_key: call.admitted.loop_key }.write(&mut branch);
+        client.branch.write(&mut branch);
         let realm = call.from_user.as_ref().and_then(|user| call.config.plan.companies.get(&user.id.company));
         let forward = Forward {
             uri: Some(&leg.uri),
@@ -122,7 +123,6 @@ impl Engine {
             strip: realm.map_or(Strip::Nothing, |company| Strip::User { realm: &company.domain }),
         };
         let sent = forward.write(&call.request, &mut self.scratch);
-        let client = ClientId { token, kind: ClientKind::Request };
         let index = call.forks.len();
         let counted = match &leg.peer {
             Peer::Trunk(trunk) => Some(trunk.clone()),
@@ -207,9 +207,8 @@ impl Engine {
         // First of all: whatever happens below, the branch has an end.
         fork.standing = Standing::Cancelling { until };
         let Some(invite) = own_request(&fork.sent) else { return self.count("own-request-unreadable") };
-        let (flow, token) = (fork.flow, fork.client.token);
+        let (flow, client) = (fork.flow, ClientId { kind: ClientKind::Cancel, ..fork.client });
         let cancel = proxy::cancel_for(&invite, reason.as_deref());
-        let client = ClientId { token, kind: ClientKind::Cancel };
         self.open_client(now, client, Method::Cancel, flow, cancel, ClientOwner::Cancel);
     }
 

@@ -41,8 +41,8 @@ pub(super) fn arrival(
 ///
 /// # Errors
 /// The claim that stands in the way, and the answer for that.
-pub(super) fn claim(now: Now, claims: &mut Claims, call: CallRef, user: &User) -> Result<(), (Claim, Answer)> {
+pub(super) fn claim(now: Now, claims: &mut Claims, call: CallRef, user: &User) -> Result<(), Box<(Claim, Answer)>> {
     claims
         .dial(now, &user.person, call, &user.id)
-        .map_err(|claim| (claim, Answer::new(AnswerCause::Busy, "the caller is on another call")))
+        .map_err(|claim| Box::new((claim, Answer::new(AnswerCause::Busy, "the caller is on another call"))))
 }

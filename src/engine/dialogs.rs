@@ -98,19 +98,19 @@ impl Engine {
             let Some(flow) = self.next_hop(now, id, key, side, &next) else { continue };
             let Some(listener) = self.listener(flow.local) else { continue };
             let advertised = listener.advertised.clone();
+            let client = ClientId { branch: Branch { token, loop_key: proxy::LoopKey(0) }, kind: ClientKind::Request };
             let mut branch = String::with_capacity(32);
-            Branch { token, loop_key: proxy::LoopKey(0) }.write(&mut branch);
+            client.branch.write(&mut branch);
             let Some(entry) = self.dialog_entry_mut(id, key) else { return };
             let bye = entry.dialog.bye(side, &advertised, &branch);
             entry.byes = entry.byes.saturating_add(1);
-            outgoing.push((flow, token, bye));
+            outgoing.push((flow, client, bye));
         }
         if outgoing.is_empty() {
             self.end_dialog(now, id, key, end.into());
             return;
         }
-        for (flow, token, bye) in outgoing {
-            let client = ClientId { token, kind: ClientKind::Request };
+        for (flow, client, bye) in outgoing {
             self.open_client(now, client, Method::Bye, flow, bye, ClientOwner::Bye(id, key.clone()));
         }
         self.rearm_call(id);

@@ -97,7 +97,7 @@ impl Engine {
             Method::Cancel => ClientKind::Cancel,
             _ => ClientKind::Request,
         };
-        let id = ClientId { token: branch.token, kind };
+        let id = ClientId { branch, kind };
         let Some(owner) = self.clients.get(&id).map(|transaction| transaction.owner.clone()) else {
             self.count("stray-response");
             return;
@@ -480,12 +480,11 @@ impl Engine {
                 })
             }
             // a user who calls holds the claim of the person behind it.
-            Origin::User(proof) => {
-                caller::claim(now, &mut self.claims, arrival.call, proof.user()).map_err(|(claim, answer)| {
-                    let company = company.unwrap_or_else(|| proof.company());
-                    Box::new((answer.clone(), routing::caller_is_busy(now, arrival, company, &claim, answer)))
-                })
-            }
+            Origin::User(proof) => caller::claim(now, &mut self.claims, arrival.call, proof.user()).map_err(|busy| {
+                let (claim, answer) = *busy;
+                let company = company.unwrap_or_else(|| proof.company());
+                Box::new((answer.clone(), routing::caller_is_busy(now, arrival, company, &claim, answer)))
+            }),
         }
     }
 

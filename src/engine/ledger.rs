@@ -90,7 +90,7 @@ impl Ledger {
 
     fn tell(&mut self, change: Change) {
         if self.keeping == Keeping::Changes {
-            self.last = Number(self.last.0 + 1);
+            self.last = Number(self.last.0.saturating_add(1));
             self.told.push_back((self.last, change));
         }
     }
@@ -220,7 +220,8 @@ impl Engine {
             let ended = fork.standing == Standing::Ended;
             SavedBranch {
                 offer: fork.offer,
-                token: fork.client.token,
+                token: fork.client.branch.token,
+                loop_key: fork.client.branch.loop_key.0,
                 sent: if ended { bytes::Bytes::new() } else { fork.sent.clone() },
                 flow: self.saved_flow(fork.flow),
                 peer: saved_peer(&fork.leg.peer),

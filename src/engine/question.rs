@@ -100,8 +100,9 @@ pub fn explain(
     let mut record = if let Some((answer, evidence)) = supposed.trunk_limit(&arrival) {
         routing::refused_early(moment, &arrival, company.as_deref(), answer, evidence)
     } else if let Some((user, company)) = user.zip(company)
-        && let Err((claim, answer)) = caller::claim(moment, &mut claims, ASKED, &user)
+        && let Err(busy) = caller::claim(moment, &mut claims, ASKED, &user)
     {
+        let (claim, answer) = *busy;
         routing::caller_is_busy(moment, &arrival, &company, &claim, answer)
     } else {
         routing::explain(moment, Arc::clone(plan), arrival, &claims, &supposed, &memories, &line)

@@ -220,9 +220,8 @@ impl Engine {
         if request.method() == Method::Invite {
             self.answer(now, server, 100, "Trying", &[]);
         }
-        let token = self.draw();
-        let Some((sent, to)) =
-            self.write_in_dialog(now, id, key, from, flow, &request, token, admitted.loop_key, admitted.max_forwards)
+        let branch = Branch { token: self.draw(), loop_key: admitted.loop_key };
+        let Some((sent, to)) = self.write_in_dialog(now, id, key, from, flow, &request, branch, admitted.max_forwards)
         else {
             self.answer(now, server, 500, "Server Internal Error", &[]);
             return;
@@ -231,7 +230,7 @@ impl Engine {
             entry.dialog.on_request(from, &request);
         }
         let relay = RelayId(self.next_id());
-        let client = ClientId { token, kind: ClientKind::Request };
+        let client = ClientId { branch, kind: ClientKind::Request };
         let contact = request.name_addrs(Name::Contact).next().map(|contact| Bytes::copy_from_slice(contact.uri.text));
         self.relays.insert(
             relay,
@@ -273,9 +272,8 @@ impl Engine {
             hasher.write_u32(ack.cseq().number);
             hasher.finish()
         };
-        let loop_key = LoopKey::of(ack, &self.hashing);
-        let Some((sent, to)) = self.write_in_dialog(now, id, key, from, flow, ack, token, loop_key, max_forwards)
-        else {
+        let branch = Branch { token, loop_key: LoopKey::of(ack, &self.hashing) };
+        let Some((sent, to)) = self.write_in_dialog(now, id, key, from, flow, ack, branch, max_forwards) else {
             return;
         };
         if let Some(entry) = self.dialog_entry_mut(id, key) {
@@ -295,8 +293,7 @@ impl Engine {
         from: Toward,
         flow: Flow,
         request: &Request,
-        token: u64,
-        loop_key: LoopKey,
+        branch: Branch,
         max_forwards: u8,
     ) -> Option<(Bytes, Flow)> {
         let routing = {
@@ -305,8 +302,11 @@ impl Engine {
         };
         let to = self.next_hop(now, id, key, from.other(), routing.next.uri())?;
         let sent_by = self.listener(to.local)?.advertised.clone();
-        let mut branch = String::with_capacity(32);
-        Branch { token, loop_key }.write(&mut branch);
+        let branch = {
+            let mut text = String::with_capacity(32);
+            branch.write(&mut text);
+            text
+        };
         let entry = self.dialog_entry(id, key)?;
         let domain = match entry.peer(from) {
             Peer::Trunk(_) => None,
@@ -489,9 +489,8 @@ impl Engine {
         let Some(relay) = self.relays.get_mut(&id) else { return };
         relay.standing = RelayStanding::Cancelling { until };
         let Some(invite) = own_request(&relay.sent) else { return self.count("own-request-unreadable") };
-        let (flow, token) = (relay.flow, relay.client.token);
+        let (flow, cancel) = (relay.flow, ClientId { kind: ClientKind::Cancel, ..relay.client });
         let bytes = proxy::cancel_for(&invite, None);
-        let cancel = ClientId { token, kind: ClientKind::Cancel };
         self.open_client(now, cancel, Method::Cancel, flow, bytes, ClientOwner::Cancel);
         self.rearm_relay(id);
     }

@@ -18,7 +18,7 @@ use crate::claim::{Claim, Hold};
 use crate::config::Config;
 use crate::flow::{Flow, ListenerId};
 use crate::id::{CallRef, PersonId, UserId};
-use crate::proxy::{Admitted, Dialog, DialogKey, LoopKey, Phase, Routes, Side};
+use crate::proxy::{Admitted, Branch, Dialog, DialogKey, LoopKey, Phase, Routes, Side};
 use crate::routing::{Hunt, Memories, OfferEnd, User};
 use crate::state::{
     CallRecord, EndedBy, Saved, SavedBranch, SavedCall, SavedClaim, SavedDialog, SavedFlow, SavedHold, SavedPeer,
@@ -177,7 +177,7 @@ impl Engine {
         });
         let forks = saved.branches.iter().map(|branch| Fork {
             offer: branch.offer,
-            client: ClientId { token: branch.token, kind: ClientKind::Request },
+            client: restored_client(branch),
             sent: branch.sent.clone(),
             flow: self.flow_of(branch.flow),
             // Whether a provisional response came is not known: of a phone that has none of it, CANCEL asks nothing amiss.
@@ -293,7 +293,7 @@ impl Engine {
     /// and just answered ones, so that copies of the answer still go up.
     fn restore_branches(&mut self, now: Now, id: CallRef, branches: &[SavedBranch], is_fresh: bool) {
         for (index, branch) in branches.iter().enumerate() {
-            let client = ClientId { token: branch.token, kind: ClientKind::Request };
+            let client = restored_client(branch);
             let flow = self.flow_of(branch.flow);
             let answered = is_fresh
                 && self.calls.get(&id).is_some_and(|call| call.dialogs.iter().any(|entry| entry.fork == index));
@@ -341,6 +341,14 @@ impl Engine {
             self.addresses.bound_like(saved.local).or_else(|| self.listener_towards(saved.remote, ListenerId(0)));
         Flow { local: local.unwrap_or(ListenerId(0)), remote: saved.remote }
     }
+}
+
+fn restored_client(saved: &SavedBranch) -> ClientId {
+    let written = Branch { token: saved.token, loop_key: LoopKey(saved.loop_key) };
+    // An older version saved the token alone; what was sent says all of it.
+    let sent = own_request(&saved.sent).and_then(|request| Branch::read(request.top_via().branch()?));
+    let branch = sent.filter(|sent| sent.token == saved.token).unwrap_or(written);
+    ClientId { branch, kind: ClientKind::Request }
 }
 
 /// A claim as it was saved, without the one behind it.

@@ -1,6 +1,7 @@
 //! The transaction tables: which machine a message belongs to, and what its effects do.
 //!
-//! Server transactions are found by RFC 3261 §17.2.3's key; client transactions by the token in the branch we drew.
+//! Server transactions are found by RFC 3261 §17.2.3's key; client transactions by the branch we
+//! wrote, all of it (§17.1.3).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub(super) struct ServerId(pub(super) u64);
 /// A client transaction: the token of its branch; a CANCEL shares its INVITE's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub(super) struct ClientId {
-    pub(super) token: u64,
+    pub(super) branch: Branch,
     pub(super) kind: ClientKind,
 }
 
@@ -483,7 +484,7 @@ impl Engine {
             Method::Cancel => ClientKind::Cancel,
             _ => ClientKind::Request,
         };
-        let id = ClientId { token: branch.token, kind };
+        let id = ClientId { branch, kind };
         let Some(transaction) = self.clients.get_mut(&id) else { return };
         match &mut transaction.machine {
             ClientMachine::Invite(machine) => {

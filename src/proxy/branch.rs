@@ -11,7 +11,7 @@ const LOOP_DIGITS: usize = 8;
 
 /// What a request is recognised by when it comes back to us (RFC 3261 §16.3 item 4, RFC 5393 §4.2.2): equal keys are a
 /// loop, different ones a spiral.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub struct LoopKey(pub u32);
 
 impl LoopKey {
@@ -40,7 +40,7 @@ impl LoopKey {
 }
 
 /// One of our branch ids.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub struct Branch {
     /// Unique: drawn at random for every branch.
     pub token: u64,

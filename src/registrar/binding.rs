@@ -109,15 +109,20 @@ impl Binding {
             flow,
             target: self.target,
             user_agent: self.user_agent.clone(),
-            registered_at: self.registered_at,
+            // Where the clock has gone back since: `expires_at` is by the clock of now, and no restart shall find less
+            // granted than is left.
+            registered_at: self.registered_at.min(now.wall),
             parameters: self.parameters.clone(),
             request_uri_length: self.request_uri_length,
         }
     }
 
     /// As it was saved; `None` if it has run out since. `flow` leads to it now.
+    ///
+    /// It lasts no longer than was granted, also where the clock has gone back between two starts.
     pub(super) fn restored(now: Now, saved: &SavedBinding, flow: Flow) -> Option<Binding> {
-        let left = saved.expires_at.since(now.wall);
+        let granted = saved.expires_at.since(saved.registered_at);
+        let left = saved.expires_at.since(now.wall).min(granted);
         (!left.is_zero()).then(|| Binding {
             contact: saved.contact.clone(),
             q: Preference(saved.q.min(1000)),

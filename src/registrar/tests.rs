@@ -11,6 +11,7 @@ use crate::flow::{Flow, ListenerId};
 use crate::id::UserId;
 use crate::routing::{Company, UserStatus};
 use crate::sip::{self, Fault, Parsed, Request};
+use crate::state::{SavedBinding, SavedFlow};
 use crate::time::{Instant, Now, WallTime};
 
 use super::*;
@@ -540,7 +541,7 @@ fn every_refusal_has_its_words() {
 fn restored_devices_of_one_moment_end_together() {
     let mut desk = Desk::open();
     desk.hear(&register("boot1", 1, &["Contact: <sip:a@h>;expires=100, <sip:b@h>;expires=100"])).unwrap();
-    let place = crate::state::SavedFlow { local: "203.0.113.10:5060".parse().unwrap(), remote: desk.flow().remote };
+    let place = SavedFlow { local: "203.0.113.10:5060".parse().unwrap(), remote: desk.flow().remote };
     let (now, flow) = (desk.now, desk.flow());
     let saved: Vec<_> = desk.location.all().iter().map(|(_, binding)| binding.saved(now, place)).collect();
     let mut location = Location::new(ahash::RandomState::with_seeds(1, 2, 3, 4));
@@ -694,4 +695,26 @@ fn no_contact_makes_an_address_of_its_own() {
         desk.hear(&register_from(mine, mine, "", "boot1", cseq, &[&contact])).unwrap();
         assert_eq!(desk.binding().target.ip(), source.ip(), "{host}");
     }
+}
+
+#[test]
+fn a_restored_binding_lives_no_longer_than_was_granted_whatever_the_clock_says() {
+    let mut desk = Desk::open();
+    desk.hear(&register("boot1", 1, &["Contact: <sip:221@10.0.0.5:5062>", "Expires: 300"])).unwrap();
+    let flow = SavedFlow { local: "203.0.113.10:5060".parse().unwrap(), remote: "198.51.100.7:5060".parse().unwrap() };
+    let left = |saved: &SavedBinding, now: Now| {
+        let restored = Binding::restored(now, saved, desk.binding().flow);
+        restored.map_or(Duration::ZERO, |binding| binding.expires_at.since(now.mono))
+    };
+    let hour = 3_600_000;
+    let at = |now: Now, millis: i64| Now { wall: WallTime::from_unix_millis(now.wall.unix_millis() + millis), ..now };
+    // A minute later it has four left; a clock that was set back gives it the five that it had at most, not hours.
+    let later = desk.now + Duration::from_secs(60);
+    let saved = desk.binding().saved(later, flow);
+    assert_eq!(left(&saved, later), Duration::from_secs(240));
+    assert_eq!(left(&saved, at(later, -hour)), Duration::from_secs(300));
+    assert_eq!(left(&saved, at(later, hour)), Duration::ZERO);
+    // Set back while the daemon ran, and not since: it has what it had.
+    let saved = desk.binding().saved(at(later, -hour), flow);
+    assert_eq!(left(&saved, at(later, -hour)), Duration::from_secs(240));
 }

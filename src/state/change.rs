@@ -207,6 +207,9 @@ pub struct SavedBranch {
     pub offer: OfferId,
     /// The token of its branch parameter.
     pub token: u64,
+    /// The loop key in it.
+    #[serde(default)]
+    pub loop_key: u32,
     /// What was sent: CANCEL and ACK are made of it. Empty once the branch has ended: then neither is.
     pub sent: Bytes,
     /// The way it went.

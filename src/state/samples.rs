@@ -177,6 +177,7 @@ pub(crate) fn call(number: u64) -> SavedCall {
         branches: vec![SavedBranch {
             offer: OfferId(1),
             token: u64::MAX - number,
+            loop_key: 7,
             sent: Bytes::from(vec![b'y'; 700]),
             flow: flow(5062),
             peer: peer.clone(),

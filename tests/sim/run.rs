@@ -48,7 +48,9 @@ pub fn run(seeds: std::ops::Range<u64>, after: After) -> Sum {
                     if seed >= seeds.end {
                         return;
                     }
-                    let (history, violations) = Case::of_seed(seed).run();
+                    let lived = std::panic::catch_unwind(|| Case::of_seed(seed).run());
+                    let (history, violations) =
+                        lived.unwrap_or_else(|_| panic!("the simulator itself fails with SIM_SEED={seed}"));
                     let reached = marks::reached(&history);
                     let mut sum = sum.lock().unwrap();
                     sum.worlds += 1;

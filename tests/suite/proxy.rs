@@ -151,6 +151,12 @@ fn responses_that_belong_to_nothing_are_dropped() {
     let ours = branch(&rung);
     let unknown = format!("z9hG4bK{:024x}", 12345);
     world.say(ASHA, &ok.replacen(&ours, &unknown, 1));
+    // RFC 3261 §17.1.3: the branch is the same as a whole, not in its first part.
+    let (same, last) = ours.split_at(ours.len() - 1);
+    let other = format!("{same}{}", if last == "0" { "1" } else { "0" });
+    world.say(ASHA, &ok.replacen(&ours, &other, 1));
+    world.say(ASHA, &respond(&rung, "486 Busy Here", "t", "", "").replacen(&ours, &other, 1));
+    world.expect_no(ASHA, "ACK");
     world.say(ASHA, &ok.replacen(SWITCHBOARD, "203.0.113.99:5060", 1));
     world.say(ASHA, &ok.replace("INVITE\r\n", "CANCEL\r\n"));
     assert!(world.lines(TRUNK).is_empty());
@@ -161,6 +167,23 @@ fn responses_that_belong_to_nothing_are_dropped() {
     world.heard(TRUNK);
     world.say(ASHA, &ok);
     assert!(world.lines(TRUNK).is_empty());
+    world.end();
+}
+
+#[test]
+fn a_branch_is_the_same_in_capital_letters() {
+    // RFC 3261 §7.3.1: parameter values are compared without regard to case.
+    let mut world = one_phone();
+    let mut caller = from_trunk("capitals");
+    let rung = ring(&mut world, &mut caller, "", "");
+    let (ours, busy) = (branch(&rung), respond(&rung, "486 Busy Here", "t", "", ""));
+    let capitals = format!("z9hG4bK{}", ours.strip_prefix("z9hG4bK").unwrap().to_ascii_uppercase());
+    world.say(ASHA, &busy.replacen(&ours, &capitals, 1));
+    world.expect(ASHA, "ACK");
+    assert!(world.busy().is_empty());
+    let failed = world.expect(TRUNK, "SIP/2.0 4");
+    let ack = caller.ack_failure(&failed);
+    world.say(TRUNK, &ack);
     world.end();
 }
 

@@ -200,6 +200,7 @@ fn call(choices: &mut Choices<'_>, number: u64) -> SavedCall {
             .map(|_| SavedBranch {
                 offer: OfferId(u32::from(choices.byte() % 4)),
                 token: u64::from(choices.byte()),
+                loop_key: 0,
                 sent: letter(choices),
                 flow: flow(choices),
                 peer: peer(choices),

@@ -19,7 +19,10 @@ use crate::time::WallTime;
 pub(super) fn identity(connection: &Connection, path: &Path) -> Result<(Identity, Number), StoreError> {
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?));
     match connection.query_row("SELECT identity, last FROM store", [], read) {
-        Ok((identity, last)) => Ok((identity, Number(last.cast_unsigned()))),
+        Ok((identity, last)) => {
+            let last = count(last).map_err(|why| StoreError::damaged(path, format!("its last change has {why}")))?;
+            Ok((identity, Number(last)))
+        }
         Err(error @ (rusqlite::Error::QueryReturnedNoRows | rusqlite::Error::FromSqlConversionFailure(..))) => {
             Err(StoreError::damaged(path, format!("it does not say who it is: {error}")))
         }
@@ -114,7 +117,15 @@ fn cell<T: FromSql>(row: &Row<'_>, column: usize) -> Result<T, String> {
 }
 
 fn number(row: &Row<'_>, column: usize) -> Result<u64, String> {
-    cell::<i64>(row, column).map(i64::cast_unsigned)
+    count(cell(row, column)?)
+}
+
+/// What was counted: never below zero, and never as far as it could be written.
+fn count(written: i64) -> Result<u64, String> {
+    match u64::try_from(written) {
+        Ok(count) if written < i64::MAX => Ok(count),
+        Ok(_) | Err(_) => Err(format!("the number {written}, which none of ours has")),
+    }
 }
 
 fn wall(row: &Row<'_>, column: usize) -> Result<WallTime, String> {

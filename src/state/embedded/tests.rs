@@ -211,6 +211,19 @@ fn a_log_without_its_file_is_no_empty_store() {
 }
 
 #[test]
+fn counts_below_zero_are_damage() {
+    for column in ["last", "starts"] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = Embedded::open(directory.path()).unwrap();
+        store.connection.execute(&format!("UPDATE store SET {column} = -2"), []).unwrap();
+        assert_eq!(store.begin().unwrap_err().name(), "damaged", "{column}");
+        drop(store);
+        let again = Embedded::open(directory.path()).and_then(|mut store| store.begin());
+        assert_eq!(again.unwrap_err().name(), "damaged", "{column}");
+    }
+}
+
+#[test]
 fn a_directory_that_cannot_be_used_is_named() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("file"), "").unwrap();

@@ -359,6 +359,7 @@ impl<'s> Writing<'s> {
         let branch = |name: &&str| SavedBranch {
             offer: OfferId(1),
             token: 1,
+            loop_key: 0,
             sent: self.requests[&(*name, "INVITE")].clone(),
             flow: flow("phone0"),
             peer: trunk(),
