@@ -111,7 +111,9 @@ impl Engine {
 
     fn on_request(&mut self, now: Now, flow: Flow, request: Request) {
         let key = ServerKey::of(&request);
-        if let Some(id) = self.server_keys.get(&key).copied() {
+        let compares_tags = key.is_rfc2543() && request.method() == Method::Ack;
+        let known = self.server_keys.get(&key).copied();
+        if let Some(id) = known.filter(|id| !compares_tags || self.acknowledges(*id, &request)) {
             match request.method() {
                 Method::Ack => match self.on_server_ack(now, id) {
                     AckFate::Absorbed => {}

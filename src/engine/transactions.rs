@@ -239,6 +239,17 @@ impl Engine {
         }
     }
 
+    /// Whether an ACK bears the To tag of the failure that this transaction has sent, which is always one of our own: what an
+    /// ACK without a unique branch is told by (RFC 3261 §17.2.3).
+    pub(super) fn acknowledges(&self, id: ServerId, ack: &Request) -> bool {
+        self.servers.get(&id).is_some_and(|transaction| {
+            let asked = transaction.request.to_tag();
+            let own = format!("{:016x}", transaction.tag);
+            let sent = if asked.is_empty() { own.as_bytes() } else { asked };
+            ack.to_tag().eq_ignore_ascii_case(sent)
+        })
+    }
+
     /// An ACK that matched a transaction; says whether it is for a 2xx and goes on.
     pub(super) fn on_server_ack(&mut self, now: Now, id: ServerId) -> crate::transaction::AckFate {
         use crate::transaction::AckFate;

@@ -11,6 +11,7 @@
 mod calls;
 mod chaos;
 mod companies;
+mod corners;
 mod dialogs;
 mod door;
 mod explain_agrees;

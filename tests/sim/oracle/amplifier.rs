@@ -2,7 +2,7 @@
 //! only to that packet's source address.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::super::history::{Role, What};
 use super::Violation;
@@ -11,15 +11,15 @@ use super::reading::Reading;
 pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut wrong = |place: usize, words: String| violations.push(Violation { invariant: 20, place, words });
-    // Phones that have shown somewhere in this world that they are where they say.
-    let mut proven: HashSet<SocketAddr> = HashSet::new();
+    // Hosts from where somebody has shown to know a password: behind a NAT a phone's port may change under it.
+    let mut proven: HashSet<IpAddr> = HashSet::new();
     // What was asked for by whom, as far as it can be read.
     let mut asked: HashMap<SocketAddr, HashSet<&str>> = HashMap::new();
     for step in &reading.steps {
         let heard = reading.heard(step);
         if let Some(datagram) = heard {
             if step.prover.is_some() {
-                proven.insert(datagram.from);
+                proven.insert(datagram.from.ip());
             }
             let of = asked.entry(datagram.from).or_default();
             if let Some(message) = &datagram.message {
@@ -49,7 +49,7 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
         }
         let Some(datagram) = heard else { continue };
         // What a message that was sent under a phone's address earns is the same as from any unproven one.
-        let known = proven.contains(&datagram.from) && !reading.is_of_stranger(datagram);
+        let known = proven.contains(&datagram.from.ip()) && !reading.is_of_stranger(datagram);
         if known || reading.is_of_trunk(step, datagram.from) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! 16. **Atomic and ordered.** All contacts of one REGISTER or none; an older CSeq of the same Call-ID (late, duplicated or replayed) changes
+//! Invariant 16. **Atomic and ordered.** All contacts of one REGISTER or none; an older CSeq of the same Call-ID (late, duplicated or replayed) changes
 //! nothing; the 200 lists exactly what is stored.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! 24. **A bad config never replaces a good one**; a good one is adopted as a whole; calls in progress finish under the version they began
+//! Invariant 24. **A bad config never replaces a good one**; a good one is adopted as a whole; calls in progress finish under the version they began
 //! with; all problems are reported at once. (Whom a call rings under its version is invariant 10's.)
 
 use super::Violation;
@@ -25,6 +25,9 @@ pub fn configs_whole_or_not_at_all(history: &History) -> Vec<Violation> {
                 if let Some(offset) = entries.iter().position(|entry| acts(&entry.what)) {
                     say(offset, "a refused configuration made the daemon do something".to_owned());
                 }
+            }
+            // What a killed daemon had not said yet is no matter: the next one says it when it starts.
+            What::Adopted(_) if history.entries.get(step.end).is_some_and(|next| matches!(next.what, What::Killed)) => {
             }
             What::Adopted(version) => {
                 let there = users(history, *version);

@@ -2,7 +2,7 @@
 //! since; a start is given nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use switchboard::id::UserId;
@@ -27,7 +27,7 @@ pub(super) fn registrations_are_durable(reading: &Reading<'_>) -> Vec<Violation>
     let mut changes: Vec<(u64, &UserId, &[SavedBinding])> = Vec::new();
     let mut now: HashMap<&UserId, &[SavedBinding]> = HashMap::new();
     let mut durable = 0;
-    let mut told: HashMap<(SocketAddr, &str), Told<'_>> = HashMap::new();
+    let mut told: HashMap<(IpAddr, &str), Told<'_>> = HashMap::new();
     let mut answered: HashSet<&Bytes> = HashSet::new();
     for step in &reading.steps {
         match &reading.cause(step).what {
@@ -59,9 +59,9 @@ pub(super) fn registrations_are_durable(reading: &Reading<'_>) -> Vec<Violation>
                     if message.status() != Some(200) || about(message) != "REGISTER" || !answered.insert(&sent.bytes) {
                         continue;
                     }
-                    let own = own_register(reading, step, sent.to, message.branch(), changed, &now);
+                    let own = own_register(reading, step, sent.to.ip(), message.branch(), changed, &now);
                     let branch = message.branch().unwrap_or_default();
-                    let Some(told) = own.as_ref().or_else(|| told.get(&(sent.to, branch))) else { continue };
+                    let Some(told) = own.as_ref().or_else(|| told.get(&(sent.to.ip(), branch))) else { continue };
                     if told.number > durable {
                         let words =
                             format!("200 to a REGISTER whose change {} is not durable (up to {durable})", told.number);
@@ -78,9 +78,9 @@ pub(super) fn registrations_are_durable(reading: &Reading<'_>) -> Vec<Violation>
         }
         if let Some(datagram) = reading.heard(step)
             && let Some(message) = datagram.message.as_ref().filter(|message| message.is("REGISTER"))
-            && let Some(own) = own_register(reading, step, datagram.from, message.branch(), changed, &now)
+            && let Some(own) = own_register(reading, step, datagram.from.ip(), message.branch(), changed, &now)
         {
-            told.insert((datagram.from, message.branch().unwrap_or_default()), own);
+            told.insert((datagram.from.ip(), message.branch().unwrap_or_default()), own);
         }
     }
     violations
@@ -90,13 +90,13 @@ pub(super) fn registrations_are_durable(reading: &Reading<'_>) -> Vec<Violation>
 fn own_register<'h>(
     reading: &Reading<'h>,
     step: &super::reading::Step,
-    asker: SocketAddr,
+    asker: IpAddr,
     branch: Option<&str>,
     number: u64,
     now: &HashMap<&'h UserId, &'h [SavedBinding]>,
 ) -> Option<Told<'h>> {
     let (company, extension) = step.prover.as_ref()?;
-    let datagram = reading.heard(step).filter(|datagram| datagram.from == asker)?;
+    let datagram = reading.heard(step).filter(|datagram| datagram.from.ip() == asker)?;
     let message = datagram.message.as_ref().filter(|message| message.is("REGISTER") && message.branch() == branch)?;
     let _ = message;
     let of = |user: &&&UserId| user.company.as_str() == company && user.extension.as_str() == extension;

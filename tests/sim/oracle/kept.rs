@@ -6,7 +6,7 @@ use std::ops::Range;
 use switchboard::state::{Change, Saved, SavedBinding, SavedClaim};
 
 use super::interpreter::Switches;
-use crate::history::{Entry, History, MILLISECOND, Nanos, What};
+use crate::history::{Entry, History, MILLISECOND, Nanos, SECOND, What};
 
 /// `201@one`
 pub type UserName = String;
@@ -72,7 +72,12 @@ impl State {
 
     fn start(&mut self, entry: &Entry, saved: &Saved, version: usize) {
         self.version = version;
-        let of = |bindings: &Vec<SavedBinding>| bindings.iter().map(|binding| kept(entry, binding)).collect();
+        // no registration lasts longer than two hours, wherever the wall's clock has been meanwhile.
+        let bounded = |binding: &SavedBinding| {
+            let kept = kept(entry, binding);
+            Kept { until: kept.until.min(entry.at + 7200 * SECOND), ..kept }
+        };
+        let of = |bindings: &Vec<SavedBinding>| bindings.iter().map(bounded).collect();
         self.bindings = saved.bindings.iter().map(|(user, bindings)| (user.to_string(), of(bindings))).collect();
         let switches = saved.switches.iter().map(|(user, takes_calls, paused)| {
             (user.to_string(), Switches { takes_calls: *takes_calls, paused: *paused })

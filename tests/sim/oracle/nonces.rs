@@ -25,8 +25,9 @@ struct Given {
 pub(super) fn nonce_once(reading: &Reading<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut given: HashMap<&str, Given> = HashMap::new();
-    // REGISTERs with right credentials that may still be answered 200: by asker and branch.
-    let mut proven: HashMap<(std::net::SocketAddr, &str), usize> = HashMap::new();
+    // REGISTERs with right credentials that may still be answered 200: by the asker's host and branch
+    // (without `rport` the answer's port is that of Via).
+    let mut proven: HashMap<(IpAddr, &str), usize> = HashMap::new();
     let mut answered: HashSet<&Bytes> = HashSet::new();
     let mut spent: HashMap<(&str, &str), usize> = HashMap::new();
     for (number, step) in reading.steps.iter().enumerate() {
@@ -34,7 +35,7 @@ pub(super) fn nonce_once(reading: &Reading<'_>) -> Vec<Violation> {
         if let Some((datagram, message)) = heard.filter(|_| step.prover.is_some())
             && message.is("REGISTER")
         {
-            proven.insert((datagram.from, message.branch().unwrap_or_default()), number);
+            proven.insert((datagram.from.ip(), message.branch().unwrap_or_default()), number);
         }
         let mut accepted: Vec<(usize, usize)> = Vec::new();
         for (place, sent) in reading.sent(step) {
@@ -42,7 +43,7 @@ pub(super) fn nonce_once(reading: &Reading<'_>) -> Vec<Violation> {
             match message.status() {
                 Some(401 | 407) => note_challenges(reading, step, sent, message, &mut given),
                 Some(200) if about(message) == "REGISTER" && answered.insert(&sent.bytes) => {
-                    match proven.get(&(sent.to, message.branch().unwrap_or_default())) {
+                    match proven.get(&(sent.to.ip(), message.branch().unwrap_or_default())) {
                         Some(asker) => accepted.push((*asker, place)),
                         None => violations.push(Violation {
                             invariant: 19,

@@ -1,4 +1,4 @@
-//! 10. **Routed as written.** The set and order of agents tried equals a naive interpreter of the plan *version in force at the INVITE*, its wall
+//! Invariant 10. **Routed as written.** The set and order of agents tried equals a naive interpreter of the plan *version in force at the INVITE*, its wall
 //! time and the availability seen; no agent twice in a step, no step skipped.
 //!
 //! The daemon stores each call's decision record with every step it takes in it. What is new in a record was decided in the step that
@@ -141,9 +141,16 @@ impl<'h> Judge<'h> {
 
     fn restart(&mut self, saved: &Saved) {
         self.memories = Memories::restored(saved);
+        // Of whom the version in force knows nothing, nothing is remembered.
+        self.memories.retain(&self.history.models[self.state.version]);
         let known: BTreeMap<CallRef, bool> =
             saved.calls.iter().map(|call| (call.call, call.answered_at.is_some())).collect();
         self.calls.retain(|call, _| known.contains_key(call));
+        for saved in &saved.calls {
+            if let Some(call) = self.calls.get_mut(&saved.call) {
+                call.decision = saved.decision.clone();
+            }
+        }
         for (call, goes_on) in known {
             if let Some(call) = self.calls.get_mut(&call) {
                 call.cut_off = !goes_on;
@@ -377,7 +384,8 @@ impl<'h> Judge<'h> {
         let mut wrong = Vec::new();
         match cause {
             "answered" => {
-                if !heard.is_some_and(|message| message.status().is_some_and(|status| status / 100 == 2)) {
+                // What this reader cannot read the daemon perhaps can.
+                if heard.is_some_and(|message| message.status().is_none_or(|status| status / 100 != 2)) {
                     wrong.push("answered, and nobody said 2xx just now".to_owned());
                 }
                 return wrong;
@@ -419,6 +427,10 @@ impl<'h> Judge<'h> {
 
     /// What departments remember of what is new in a call.
     fn remember(&mut self, call: &mut Call, new: &DecisionRecord, is_new: bool, first: &Entry) {
+        if is_new && call.cut_off {
+            // Not seen from its beginning: what it did was remembered when it did it.
+            return;
+        }
         let old = if is_new { None } else { Some(&call.decision) };
         let version = &self.history.models[call.version];
         let company = call.company.as_deref().and_then(|id| version.company(id));

@@ -18,7 +18,8 @@ const FOR_THE_DISK: Nanos = 2 * SECOND;
 struct Waiting<'h> {
     place: usize,
     until: Nanos,
-    key: (std::net::SocketAddr, &'h str),
+    /// Its host: the port of the answer may be another (RFC 3261 §18.2.2).
+    key: (std::net::IpAddr, &'h str),
 }
 
 pub(super) fn nothing_delays(reading: &Reading<'_>) -> Vec<Violation> {
@@ -53,7 +54,7 @@ pub(super) fn nothing_delays(reading: &Reading<'_>) -> Vec<Violation> {
             What::Sent(sent) => {
                 let branch = sent.message.as_ref().filter(|message| message.status().is_some());
                 let branch = branch.and_then(Message::branch).unwrap_or_default();
-                waiting.retain(|waiting| waiting.key != (sent.to, branch));
+                waiting.retain(|waiting| waiting.key != (sent.to.ip(), branch));
             }
             _ => {}
         }
@@ -83,7 +84,7 @@ pub(super) fn nothing_delays(reading: &Reading<'_>) -> Vec<Violation> {
         let mut answers = reading.answer(step).filter(|(_, entry)| matches!(entry.what, What::Sent(_))).peekable();
         if method == "REGISTER" && step.prover.is_some() {
             if answers.peek().is_none() {
-                waiting.push(Waiting { place, until: entry.at + FOR_THE_DISK, key: (datagram.from, branch) });
+                waiting.push(Waiting { place, until: entry.at + FOR_THE_DISK, key: (datagram.from.ip(), branch) });
             }
         } else if is_trunk || step.prover.is_some() {
             match answers.next() {

@@ -355,7 +355,13 @@ impl Look<'_, '_> {
                     wrong.push(format!("{place}: {} was offered the call out of order", member.extension));
                 }
                 last_offer = number;
-                room = if Some(position) == own { 0 } else { room.saturating_sub(1) };
+                // An offer that could not be made (R-8: the trunk has no room) is over at once, and the hunt goes on.
+                let rings = member.offered.as_ref().is_some_and(|offer| offer.outcome.is_none());
+                room = match (rings, Some(position) == own) {
+                    (false, _) => room,
+                    (true, true) => 0,
+                    (true, false) => room.saturating_sub(1),
+                };
             } else if member.skip.is_none() && member.offered.is_none() && room > 0 {
                 wrong.push(format!("{place}: {} was passed over without a reason", member.extension));
             }
