@@ -303,7 +303,8 @@ fn is_token(text: &[u8]) -> bool {
 }
 
 fn trimmed(text: &str) -> &[u8] {
-    text.as_bytes().trim_ascii()
+    // A form feed is no white space here.
+    text.trim_matches([' ', '\t']).as_bytes()
 }
 
 /// A difference on the list: nothing to say. (It has a place of its own so that a debugger, or a reader, finds each.)

@@ -211,10 +211,26 @@ pub fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// The URI within `<…>`, else the whole value up to its parameters.
+/// The URI within `<…>`, else the whole value up to its parameters. A display name in quotes is passed over.
 pub fn uri(value: &str) -> &str {
-    match (value.find('<'), value.rfind('>')) {
-        (Some(open), Some(close)) if open < close => &value[open + 1..close],
-        (Some(_) | None, _) => value.split(';').next().unwrap_or_default().trim(),
+    let behind = match value.trim_start().strip_prefix('"') {
+        Some(quoted) => quoted.find("\" <").map_or(value, |end| &quoted[end + 1..]),
+        None => value,
+    };
+    match behind.split_once('<') {
+        Some((_, rest)) => rest.split('>').next().unwrap_or_default(),
+        None => behind.split(';').next().unwrap_or_default().trim(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_in_angle_brackets_is_not_part_of_the_uri() {
+        let contact = "\"A > B\" <sip:221@192.0.2.1:5060>;+sip.instance=\"<urn:uuid:1>\"";
+        assert_eq!(uri(contact), "sip:221@192.0.2.1:5060");
+        assert_eq!(uri("sip:221@192.0.2.1;tag=1"), "sip:221@192.0.2.1");
     }
 }

@@ -61,7 +61,9 @@ fn lost(wire: &Wire<'_>, violations: &mut Vec<Violation>) {
                 continue;
             }
             let copies = wire.sent_in(line.step).filter(|(sent, up)| {
-                wire.server_of[*sent] == Some(server) && up.is_success() && up.to_tag == line.to_tag
+                wire.server_of[*sent].is_some_and(|other| wire.is_one_request(other, server))
+                    && up.is_success()
+                    && up.to_tag == line.to_tag
             });
             match copies.count() {
                 1 => {}
@@ -85,7 +87,7 @@ pub fn is_passed_on(wire: &Wire<'_>, server: usize, line: &Line<'_>) -> bool {
     let Cause::Heard(Some(heard)) = wire.steps[line.step].cause else { return false };
     let client = wire.client_of[heard].map(|client| &wire.clients[client]);
     let heard = wire.line(heard);
-    client.is_some_and(|client| client.server == Some(server))
+    client.and_then(|client| client.server).is_some_and(|own| wire.is_one_request(own, server))
         && heard.status == line.status
         && heard.method == line.method
         && heard.to_tag == line.to_tag

@@ -204,6 +204,11 @@ struct Builder<'h> {
 }
 
 impl<'h> Wire<'h> {
+    /// Whether two are the same request, heard before and after a restart.
+    pub fn is_one_request(&self, one: usize, other: usize) -> bool {
+        one == other || self.servers[one].key == self.servers[other].key
+    }
+
     pub fn read(history: &'h History) -> Wire<'h> {
         let wire = Wire {
             history,
