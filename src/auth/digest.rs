@@ -7,8 +7,8 @@
 //! Nothing tells a stranger whether an extension exists (invariant 22): a username that nobody has is checked against a
 //! decoy secret, by the same steps, and refused as a wrong password is.
 //!
-//! Guessing is not slowed down here. Whoever does that counts [`Refusal::Wrong`] and [`Refusal::Inactive`] by source and by company, and asks
-//! before calling [`Digest::verify`].
+//! Guessing is slowed down (`guesses.rs`): an answer that is not looked at is compared with the decoy too, and refused as a wrong
+//! password is.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,12 +19,15 @@ use md5::Md5;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::flow::Network;
+use crate::id::UserId;
 use crate::routing::{Company, User, UserStatus};
 use crate::sip::{DigestCredentials, Name, Qop, Request, Uri};
 use crate::time::Now;
 
+use super::guesses::{Guess, Guesses, Look, Minted};
 use super::nonce::{Counts, Nonces, REMEMBERED, Scope, Used};
-use super::{Secret, UserProof, hex};
+use super::{Secret, Standing, UserProof, hex};
 
 /// How many Authorization fields of one request are looked through for our realm.
 const FIELDS: usize = 8;
@@ -136,6 +139,8 @@ pub enum Refusal {
     Wrong,
     /// A user whose account is not in use, whatever the password. For our counters alone: to whoever asks it is [`Refusal::Wrong`].
     Inactive,
+    /// Too many were wrong: this one was not looked at. To whoever asks it is [`Refusal::Wrong`].
+    Unchecked,
     /// The password is right; the nonce is too old, or was not made for this source, realm and algorithm.
     Stale,
     /// The password is right; the nonce-count was used before (invariant 19).
@@ -147,9 +152,12 @@ impl Refusal {
     pub fn staleness(self) -> Staleness {
         match self {
             Refusal::Stale | Refusal::Replayed => Staleness::Stale,
-            Refusal::NoCredentials | Refusal::Incomplete | Refusal::WrongUri | Refusal::Wrong | Refusal::Inactive => {
-                Staleness::Fresh
-            }
+            Refusal::NoCredentials
+            | Refusal::Incomplete
+            | Refusal::WrongUri
+            | Refusal::Wrong
+            | Refusal::Inactive
+            | Refusal::Unchecked => Staleness::Fresh,
         }
     }
 
@@ -161,6 +169,7 @@ impl Refusal {
             Refusal::WrongUri => "credentials-for-another-uri",
             Refusal::Wrong => "wrong-credentials",
             Refusal::Inactive => "credentials-of-inactive-user",
+            Refusal::Unchecked => "guesses-not-checked",
             Refusal::Stale => "stale-nonce",
             Refusal::Replayed => "replayed-credentials",
         }
@@ -171,6 +180,7 @@ impl Refusal {
 pub struct Digest {
     nonces: Nonces,
     counts: Counts,
+    guesses: Guesses,
     /// What the answers of users who do not exist are compared with.
     decoy: Secret,
 }
@@ -186,7 +196,14 @@ impl Digest {
         let mut decoy_md5 = [0; 16];
         decoy_md5.copy_from_slice(&Md5::digest(decoy));
         let decoy = Secret { sha256: Some(decoy), md5: Some(decoy_md5) };
-        Digest { nonces: Nonces::new(key), counts: Counts::new(REMEMBERED), decoy }
+        let mut seeds = [0; 4];
+        let drawn = key.clone().chain_update(b"guesses").finalize().into_bytes();
+        for (seed, bytes) in seeds.iter_mut().zip(drawn.chunks_exact(8)) {
+            *seed = bytes.iter().fold(0, |seed: u64, byte| seed << 8 | u64::from(*byte));
+        }
+        let hashing = ahash::RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]);
+        let (counts, guesses) = (Counts::new(REMEMBERED), Guesses::new(hashing));
+        Digest { nonces: Nonces::new(key), counts, guesses, decoy }
     }
 
     /// The challenges of a 401 or 407 to `source`, in order, as header fields (name, value): about 130 bytes each.
@@ -220,12 +237,14 @@ impl Digest {
     }
 
     /// Whose request this is. `company` is the one whose realm was, or would be, asked for; the credentials looked at
-    /// are the first for that realm.
+    /// are the first for that realm. `standing` says whether a user is registered where the request came from: who is, is
+    /// always looked at.
     ///
     /// Call it once for a request, behind the transactions: a copy of a request counts as a replay here.
     ///
     /// # Errors
     /// Why it is nobody's.
+    #[allow(clippy::too_many_arguments)] // everything the verdict depends on, and nothing else
     pub fn verify(
         &mut self,
         now: Now,
@@ -233,6 +252,7 @@ impl Digest {
         offer: Offer,
         asker: Asker,
         source: SocketAddr,
+        standing: impl Fn(&UserId) -> Standing,
         request: &Request,
     ) -> Result<UserProof, Refusal> {
         let credentials = request
@@ -243,7 +263,12 @@ impl Digest {
             .ok_or(Refusal::NoCredentials)?;
         let is_same = same_resource(&request.uri(), credentials.uri);
         let uri = if is_same { UriMatch::Same } else { UriMatch::Other };
-        self.judge(now, company, offer, source, request.method_bytes(), uri, &credentials)
+        self.judge(now, company, offer, source, standing, request.method_bytes(), uri, &credentials)
+    }
+
+    /// How much is remembered of wrong answers: a fixed number of entries at most.
+    pub fn suspects(&self) -> usize {
+        self.guesses.remembered()
     }
 
     /// How many nonces have their counts remembered: for `audit()`. At most 100,000.
@@ -258,6 +283,7 @@ impl Digest {
         company: &Arc<Company>,
         offer: Offer,
         source: SocketAddr,
+        standing: impl Fn(&UserId) -> Standing,
         method: &[u8],
         uri: UriMatch,
         credentials: &DigestCredentials<'_>,
@@ -270,16 +296,32 @@ impl Digest {
             UriMatch::Other => return Err(Refusal::WrongUri),
         }
 
-        // From here on every path does the same work, whether the user exists or not.
-        let named = user_named(company, &credentials.username);
-        let user = named.filter(|user| user.status == UserStatus::Active);
-        let secret = user.map_or(&self.decoy, |user| &user.secret);
-        let right = algorithm.is_right(secret, &self.decoy, method, &answer);
+        // From here on every path does the same work, whether the user exists or not and whether it is looked at or not.
         let scope = Scope { algorithm, realm: &company.domain, source };
         let stamp = self.nonces.read(answer.nonce, scope);
+        let guess = Guess {
+            account: self.guesses.account(&company.domain, &credentials.username),
+            network: Network::of(source),
+            port: source.port(),
+            minted: if stamp.is_some() { Minted::Here } else { Minted::Elsewhere },
+        };
+        let named = user_named(company, &credentials.username);
+        let look = match named.map_or(Standing::Unproven, |user| standing(&user.id)) {
+            Standing::Registered => Look::Yes,
+            Standing::Unproven => self.guesses.look(now.mono, guess),
+        };
+        let user = named.filter(|user| user.status == UserStatus::Active);
+        let secret = user.filter(|_| look == Look::Yes).map_or(&self.decoy, |user| &user.secret);
+        let right = algorithm.is_right(secret, &self.decoy, method, &answer);
         let (Some(user), true) = (user, right) else {
-            let is_inactive = named.is_some_and(|user| user.status != UserStatus::Active);
-            return Err(if is_inactive { Refusal::Inactive } else { Refusal::Wrong });
+            return Err(match look {
+                Look::NotNow => Refusal::Unchecked,
+                Look::Yes => {
+                    self.guesses.wrong(now.mono, guess);
+                    let is_inactive = named.is_some_and(|user| user.status != UserStatus::Active);
+                    if is_inactive { Refusal::Inactive } else { Refusal::Wrong }
+                }
+            });
         };
 
         match stamp.map(|stamp| self.counts.spend(now.mono, stamp, answer.count)) {
@@ -292,7 +334,10 @@ impl Digest {
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Digest").field("remembered", &self.remembered()).finish_non_exhaustive()
+        f.debug_struct("Digest")
+            .field("remembered", &self.remembered())
+            .field("suspects", &self.suspects())
+            .finish_non_exhaustive()
     }
 }
 
@@ -514,7 +559,16 @@ mod tests {
             let source = source.parse().unwrap();
             let company = Arc::clone(&self.company);
             let (now, offer) = (self.now, self.offer);
-            let judged = self.digest.judge(now, &company, offer, source, method.as_bytes(), uri, &credentials);
+            let judged = self.digest.judge(
+                now,
+                &company,
+                offer,
+                source,
+                |_| Standing::Unproven,
+                method.as_bytes(),
+                uri,
+                &credentials,
+            );
             judged.map(|proof| proof.user().id.to_string())
         }
 
@@ -615,6 +669,8 @@ mod tests {
     fn nothing_is_kept_for_challenges_and_wrong_answers() {
         let mut desk = Desk::open();
         for _ in 0..50 {
+            // So far apart that none of them has to wait.
+            desk.now = desk.now + Duration::from_secs(16 * 60);
             let nonce = desk.nonce();
             assert_eq!(desk.register(&answer("221", "guess", &nonce, 1)), Err(Refusal::Wrong));
             assert_eq!(desk.register(&answer("nobody", "s3cret", &nonce, 1)), Err(Refusal::Wrong));
@@ -853,7 +909,9 @@ mod tests {
 
     fn verify(desk: &mut Desk, asker: Asker, request: &Request) -> Result<String, Refusal> {
         let company = Arc::clone(&desk.company);
-        let verified = desk.digest.verify(desk.now, &company, desk.offer, asker, PHONE.parse().unwrap(), request);
+        let source = PHONE.parse().unwrap();
+        let nowhere = |_: &UserId| Standing::Unproven;
+        let verified = desk.digest.verify(desk.now, &company, desk.offer, asker, source, nowhere, request);
         verified.map(|proof| format!("{} of {}", proof.user().id, proof.company().name))
     }
 
@@ -899,6 +957,55 @@ mod tests {
 
     #[test]
     fn debug_shows_no_key() {
-        assert_eq!(format!("{:?}", Digest::new([42; 32])), "Digest { remembered: 0, .. }");
+        assert_eq!(format!("{:?}", Digest::new([42; 32])), "Digest { remembered: 0, suspects: 0, .. }");
+    }
+
+    #[test]
+    fn guesses_beyond_a_few_are_not_looked_at_and_hear_what_a_wrong_one_hears() {
+        let mut desk = Desk::open();
+        for name in ["221", "nobody", "223"] {
+            let mut heard = Vec::new();
+            for n in 0..20 {
+                let nonce = desk.nonce();
+                heard.push(desk.register(&answer(name, &format!("guess {n}"), &nonce, 1)).unwrap_err());
+            }
+            let unchecked = heard.iter().filter(|refusal| **refusal == Refusal::Unchecked).count();
+            assert_eq!(unchecked, 12, "{name}: a wait follows the eighth: {heard:?}");
+            assert!(heard.iter().all(|refusal| refusal.staleness() == Staleness::Fresh));
+        }
+        let nonce = desk.nonce();
+        assert_eq!(desk.register(&answer("221", "s3cret", &nonce, 1)), Err(Refusal::Unchecked), "nor is the right one");
+        let nonce = desk.nonces("198.51.100.1:5060").remove(0);
+        let elsewhere = answer("221", "s3cret", &nonce, 1);
+        assert!(desk.hear("198.51.100.1:5060", "REGISTER", &elsewhere).is_ok(), "the user, elsewhere, is not kept out");
+        desk.now = desk.now + Duration::from_secs(64);
+        let nonce = desk.nonce();
+        assert!(desk.register(&answer("221", "s3cret", &nonce, 1)).is_ok(), "nor at the same address, a minute later");
+    }
+
+    #[test]
+    fn an_answer_that_was_not_looked_at_spends_no_count() {
+        let mut desk = Desk::open();
+        let nonce = desk.nonce();
+        for n in 0..20 {
+            let _ = desk.register(&answer("221", &format!("guess {n}"), &nonce, 1 + n));
+        }
+        let right = answer("221", "s3cret", &nonce, 60);
+        assert_eq!(desk.register(&right), Err(Refusal::Unchecked));
+        assert_eq!(desk.digest.remembered(), 0);
+        desk.now = desk.now + Duration::from_secs(64);
+        assert!(desk.register(&right).is_ok());
+    }
+
+    #[test]
+    fn forged_guesses_delay_nobody_who_receives_at_that_address() {
+        let mut desk = Desk::open();
+        for n in 0..100 {
+            // What somebody sends who cannot read our challenges, from a source address that is the phone's.
+            let forged = answer("221", &format!("guess {n}"), &"0".repeat(48), 1);
+            assert!(desk.register(&forged).is_err());
+        }
+        let nonce = desk.nonce();
+        assert!(desk.register(&answer("221", "s3cret", &nonce, 1)).is_ok());
     }
 }

@@ -1,12 +1,17 @@
 //! Who is asking: digest (RFC 7616, 8760), nonces, and [`Origin`], the proof that only this module makes.
 //!
-//! [`Trunks`] knows a trunk by where its requests come from, [`Digest`] a user by its password. It decides nothing
+//! [`Trunks`] knows a trunk by where its requests come from, [`Digest`] a user by its password, and [`Patience`] how much
+//! whoever is neither is answered. It decides nothing
 //! else: whether an origin may do what it asks is said where it is done (default: it may not).
 
+mod bucket;
 mod digest;
+mod guesses;
 mod hex;
 mod nonce;
 mod origin;
+mod patience;
+mod recent;
 mod secret;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -16,5 +21,6 @@ use digest::Algorithm;
 
 pub use digest::{Asker, Digest, Offer, Offered, Refusal, Staleness};
 pub use origin::{Origin, TrunkProof, UserProof};
+pub use patience::{Patience, Silence, Standing};
 pub use secret::Secret;
 pub use trunks::Trunks;

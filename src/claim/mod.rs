@@ -227,13 +227,9 @@ impl Claims {
                 continue;
             }
             if claim.is_held() {
-                // The engine lets go under the name it took the claim by.
-                let taken_as = self
-                    .renamed
-                    .iter()
-                    .find(|((_, call), names)| *call == claim.call && names.contains(&person))
-                    .map_or_else(|| person.clone(), |((taken_as, _), _)| taken_as.clone());
-                self.renamed.entry((taken_as, claim.call)).or_default().insert(name.clone());
+                // The engine lets go under the name it took the claim by. That is this one: of the names given since, those are
+                // left that are still right.
+                self.renamed.entry((person, claim.call)).or_default().insert(name.clone());
             }
             self.put(&name, claim);
         }
@@ -325,11 +321,6 @@ impl Claims {
     /// How many are held, wrap-ups not counted: for `audit()`.
     pub fn held(&self) -> usize {
         self.table.len().saturating_sub(self.wrap_ups.len())
-    }
-
-    /// Claims for a company, wrap-ups too, in no particular order: to be counted, not listed.
-    pub fn held_for<'a>(&'a self, company: &'a CompanyId) -> impl Iterator<Item = &'a Claim> {
-        self.table.values().filter(move |claim| claim.user.company == *company)
     }
 
     /// Puts a claim in place of whatever was there.
@@ -429,6 +420,29 @@ mod tests {
         assert_eq!(claims.expire(second(19).mono), std::slice::from_ref(&asha));
         assert_eq!(claims.of(&asha), None);
         claims.take(second(19), &asha, CallRef(2), &user("221", "acme")).unwrap();
+    }
+
+    /// a reload says that Asha is also known by another name, and a later one says nothing new.
+    #[test]
+    fn a_claim_under_two_names_ends_under_both_whatever_reloads_come_between() {
+        let (mut claims, at_acme) = (claims(), user("221", "acme"));
+        let (old, new) = (PersonId::new("asha"), PersonId::new("asha-rao"));
+        let today = |id: &UserId| (*id == at_acme).then(|| new.clone());
+        claims.take(second(1), &old, CallRef(1), &at_acme).unwrap();
+        assert_eq!(claims.rename(today, [(at_acme.clone(), new.clone())].into_iter()), []);
+        assert!(claims.is_held_by(&new, CallRef(1)) && claims.is_held_by(&old, CallRef(1)));
+        assert_eq!(claims.rename(today, std::iter::empty()), []);
+        assert_eq!(claims.release(&old, CallRef(1)).as_slice(), [old.clone(), new.clone()]);
+        assert!(claims.all().is_empty(), "{claims:?}");
+
+        // A call that keeps the plan from before the reload knows the old name only, and claims both.
+        claims.take(second(2), &old, CallRef(2), &at_acme).unwrap();
+        assert!(claims.is_held_by(&new, CallRef(2)) && claims.is_held_by(&old, CallRef(2)));
+        assert!(claims.take(second(2), &new, CallRef(3), &at_acme).is_err(), "R-7: one call a person");
+        claims.release(&old, CallRef(2));
+        // One with today's plan claims today's name.
+        claims.take(second(3), &new, CallRef(3), &at_acme).unwrap();
+        assert_eq!((claims.of(&old), claims.held()), (None, 1));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::calls::NewCall;
 use super::transactions::{ClientId, ClientKind, ClientOwner, Reception, ServerId, ServerOwner};
 use super::{Engine, Event, caller};
-use crate::auth::{Asker, Offer, Origin, Refusal};
+use crate::auth::{Asker, Offer, Origin, Refusal, Standing, UserProof};
 use crate::flow::Flow;
 use crate::id::{CallRef, CompanyId, Extension, UserId};
 use crate::number::{self, Caller, DialRules, Form};
@@ -59,6 +59,14 @@ impl Engine {
                 self.count(malformed.fault.name());
                 self.emit(Event::Malformed { flow, fault: malformed.fault.name() });
                 if let Some(message) = malformed.request {
+                    // A copy that was damaged on its way: the request itself is being served. An answer to the copy would end
+                    // the transaction of whoever sent both, while the call rings on.
+                    if ServerKey::of_damaged(&message).is_some_and(|key| self.server_keys.contains_key(&key)) {
+                        return self.count("damaged-copy");
+                    }
+                    if !self.earns_answer(flow, &message) {
+                        return;
+                    }
                     let fault = malformed.fault;
                     let tag = format!("{:016x}", self.draw());
                     let response = self.measured(flow, &message, fault.status(), fault.reason(), &tag, &[]);
@@ -238,17 +246,62 @@ impl Engine {
 
     /// R-8, last row: 403, or nothing at all to what looks like a scanner.
     pub(super) fn on_stranger(&mut self, flow: Flow, request: &Request) {
-        if !is_scanner(request) {
+        if self.earns_answer(flow, request) {
             self.count("stranger-refused");
             self.emit(Event::Stranger { flow, answered: Some(403) });
+            self.answer_statelessly(flow, request, 403, "Forbidden", &[]);
         }
-        self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
+    }
+
+    /// Whether a refusal or a challenge is sent at all. Trunks always get theirs. R-8, last row: what looks like a scanner hears nothing,
+    /// whatever it asks. Nobody else hears more than its share (checklists §2 classes 3, 17).
+    pub(super) fn earns_answer(&mut self, flow: Flow, request: &sip::Message) -> bool {
+        if self.trunks.identify(flow.remote).is_some() {
+            return true;
+        }
+        if is_scanner(request) {
+            self.count("scanner-ignored");
+            self.emit(Event::Stranger { flow, answered: None });
+            return false;
+        }
+        match self.patience.spend(self.live.now, flow, self.standing_of(flow)) {
+            Ok(()) => true,
+            Err(silence) => {
+                self.count(silence.name());
+                self.emit(Event::Stranger { flow, answered: None });
+                false
+            }
+        }
+    }
+
+    /// Whether anybody is registered there.
+    fn standing_of(&self, flow: Flow) -> Standing {
+        if self.live.location.is_home(flow) { Standing::Registered } else { Standing::Unproven }
+    }
+
+    /// Who made a request, by its answer to a challenge; whoever proves itself has what that challenge cost back.
+    pub(super) fn verify(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        company: &Arc<Company>,
+        asker: Asker,
+        request: &Request,
+    ) -> Result<UserProof, Refusal> {
+        let offer = self.offered_algorithms();
+        let location = &self.live.location;
+        let standing = |user: &UserId| {
+            let home = location.bindings_of(now.mono, user).any(|binding| binding.flow == flow);
+            if home { Standing::Registered } else { Standing::Unproven }
+        };
+        let proof = self.digest.verify(now, company, offer, asker, flow.remote, standing, request)?;
+        self.patience.proven(flow, self.standing_of(flow));
+        Ok(proof)
     }
 
     /// An answer of ours that no transaction keeps, as far as its asker has earned one; `None` for silence.
     ///
-    /// R-8, last row: what looks like a scanner hears nothing, whatever it asks. Invariant 20 (checklists §2 class 17):
-    /// whoever is no trunk has not shown that it is where it says, so that the answer may be sent to a victim; it holds
+    /// Invariant 20 (checklists §2 class 17): whoever is no trunk has not shown that it is where it says, so that the answer may be sent to a victim; it holds
     /// at most one and a half times the bytes of the request. Where the fields do not fit, the first ones are left out,
     /// down to one: of two challenges the SHA-256 one, because a phone that can answer it can answer MD5 too, and not
     /// the reverse. A REGISTER of 400 bytes or more, as phones write them, has room for both. What does not fit with
@@ -264,11 +317,6 @@ impl Engine {
     ) -> Option<Bytes> {
         if self.trunks.identify(flow.remote).is_some() {
             return Some(sip::respond(request, flow.remote, status, reason, Some(tag), fields));
-        }
-        if is_scanner(request) {
-            self.count("scanner-ignored");
-            self.emit(Event::Stranger { flow, answered: None });
-            return None;
         }
         let room = request.bytes().len().saturating_mul(3) / 2;
         let mut fields = fields;
@@ -300,7 +348,12 @@ impl Engine {
         self.count(refusal.name());
         match refusal {
             Refusal::NoCredentials | Refusal::Stale => {}
-            Refusal::Incomplete | Refusal::WrongUri | Refusal::Wrong | Refusal::Inactive | Refusal::Replayed => {
+            Refusal::Incomplete
+            | Refusal::WrongUri
+            | Refusal::Wrong
+            | Refusal::Inactive
+            | Refusal::Unchecked
+            | Refusal::Replayed => {
                 self.emit(Event::AuthenticationFailed { flow, realm: company.domain.clone() });
                 let named = request.from().uri.user_text().and_then(|user| company.users.get(user.as_ref()));
                 if let Some(user) = named {
@@ -308,11 +361,14 @@ impl Engine {
                 }
             }
         }
+        if !self.earns_answer(flow, request) {
+            return;
+        }
         let offer = self.offered_algorithms();
         let fields = self.digest.challenge(now, company, offer, asker, flow.remote, refusal.staleness());
         let extras: Vec<sip::Extra<'_>> = fields.iter().map(|(name, value)| (*name, value.as_slice())).collect();
         let (status, reason) = asker.status();
-        self.refuse_statelessly(flow, request, status, reason, &extras);
+        self.answer_statelessly(flow, request, status, reason, &extras);
     }
 
     /// Why a phone of a user's is not served is the first thing an admin wants to know of it; once a minute is enough.
@@ -439,8 +495,7 @@ impl Engine {
             self.on_stranger(flow, request);
             return None;
         };
-        let offer = self.offered_algorithms();
-        match self.digest.verify(now, &company, offer, Asker::Proxy, flow.remote, request) {
+        match self.verify(now, flow, &company, Asker::Proxy, request) {
             Ok(proof) => {
                 // Checklists §2 class 12: proven as one, speaking as another.
                 let own = AddressOfRecord::of(&request.from().uri).is_some_and(|aor| aor.is_of(&proof));

@@ -68,7 +68,7 @@ pub use input::{Input, Listener};
 pub use output::Output;
 pub use question::{LiveState, TrunkState, explain};
 
-use crate::auth::{Digest, Trunks};
+use crate::auth::{Digest, Patience, Trunks};
 use crate::claim::Claims;
 use crate::config::Config;
 use crate::flow::ListenerId;
@@ -105,6 +105,7 @@ pub struct Engine {
     trunks: Trunks,
     trunk_use: BTreeMap<TrunkId, TrunkUse>,
     digest: Digest,
+    patience: Patience,
     hashing: ahash::RandomState,
     random: ChaCha8Rng,
     serial: u64,
@@ -154,6 +155,7 @@ impl Engine {
             trunks: Trunks::new(&config.plan),
             trunk_use: BTreeMap::new(),
             digest: Digest::new(nonce_key),
+            patience: Patience::new(&hashing),
             random,
             serial: 0,
             live: Live {

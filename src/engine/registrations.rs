@@ -21,8 +21,7 @@ impl Engine {
             self.on_stranger(flow, &request);
             return;
         };
-        let offer = self.offered_algorithms();
-        let proof = match self.digest.verify(now, &company, offer, Asker::Server, flow.remote, &request) {
+        let proof = match self.verify(now, flow, &company, Asker::Server, &request) {
             Ok(proof) => proof,
             Err(refusal) => {
                 self.challenge(now, flow, &request, &company, Asker::Server, refusal);

@@ -187,8 +187,7 @@ impl Engine {
             self.refuse_statelessly(flow, request, 403, "Forbidden", &[]);
             return false;
         };
-        let offer = self.offered_algorithms();
-        match self.digest.verify(now, &company, offer, Asker::Proxy, flow.remote, request) {
+        match self.verify(now, flow, &company, Asker::Proxy, request) {
             Ok(proof) if proof.user().id == user.id => {
                 self.follow(now, id, key, from, flow);
                 true
@@ -553,8 +552,22 @@ impl Engine {
         self.answer(now, server, status, reason, &extras);
     }
 
-    /// Answers without a transaction: the same request gets the same answer, and nothing is remembered.
+    /// Refuses without a transaction, where that is earned.
     pub(super) fn refuse_statelessly(
+        &mut self,
+        flow: Flow,
+        request: &Request,
+        status: u16,
+        reason: &str,
+        extras: &[sip::Extra<'_>],
+    ) {
+        if self.earns_answer(flow, request) {
+            self.answer_statelessly(flow, request, status, reason, extras);
+        }
+    }
+
+    /// Answers without a transaction: the same request gets the same answer, and nothing is remembered.
+    pub(super) fn answer_statelessly(
         &mut self,
         flow: Flow,
         request: &Request,

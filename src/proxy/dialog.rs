@@ -361,3 +361,6 @@ fn session(now: Instant, response: &Response) -> Option<Instant> {
 
 /// In seconds.
 const SHORTEST_SESSION: u32 = 90;
+
+#[cfg(test)]
+mod tests;

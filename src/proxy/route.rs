@@ -72,3 +72,56 @@ pub fn route(request: &Request, is_ours: impl Fn(&Uri<'_>) -> bool) -> Routing {
     };
     Routing { uri: None, routes: Routes::Pop(pop), next }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::{self, Parsed};
+
+    /// A request within a dialog, routed by us, of which `192.0.2.9` is the address.
+    fn routed(uri: &str, routes: &[&str]) -> Routing {
+        let lines: String = routes.iter().map(|route| format!("Route: <{route}>\r\n")).collect();
+        let text = format!(
+            "BYE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n{lines}\
+             From: <sip:a@x.example>;tag=1\r\nTo: <sip:b@x.example>;tag=2\r\nCall-ID: c\r\nCSeq: 2 BYE\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let Ok(Parsed::Request(request)) = sip::parse(Bytes::from(text), &sip::Limits::default()) else {
+            panic!("the test's request is wrong: {uri} {routes:?}")
+        };
+        route(&request, |uri| uri.host.and_then(sip::Host::ip) == "192.0.2.9".parse().ok())
+    }
+
+    const OURS: &str = "sip:192.0.2.9;lr";
+
+    /// RFC 3261 §16.4: "if the first value in the Route header field indicates this proxy, the proxy MUST remove that value".
+    #[test]
+    fn our_own_routes_leave_and_the_next_is_where_it_goes() {
+        let found = routed("sip:b@198.51.100.7", &[OURS, OURS, "sip:p.example;lr"]);
+        let next = NextHop::Route(Bytes::from_static(b"sip:p.example;lr"));
+        assert_eq!(found, Routing { uri: None, routes: Routes::Pop(2), next });
+        let last = routed("sip:b@198.51.100.7", &[OURS]);
+        let next = NextHop::RequestUri(Bytes::from_static(b"sip:b@198.51.100.7"));
+        assert_eq!(last, Routing { uri: None, routes: Routes::Pop(1), next });
+    }
+
+    /// RFC 3261 §16.4: a strict router before us wrote our address into the Request-URI and the target behind the last Route.
+    #[test]
+    fn what_a_strict_router_turned_around_is_turned_back() {
+        let found = routed(OURS, &["sip:p.example;lr", "sip:b@198.51.100.7"]);
+        assert_eq!(found.uri.as_deref(), Some(&b"sip:b@198.51.100.7"[..]));
+        assert_eq!(found.routes, Routes::Replace(vec![Bytes::from_static(b"<sip:p.example;lr>")]));
+        assert_eq!(found.next.uri(), "sip:p.example;lr");
+        let alone = routed(OURS, &["sip:b@198.51.100.7"]);
+        assert_eq!((alone.routes, alone.next.uri().as_ref()), (Routes::Replace(vec![]), &b"sip:b@198.51.100.7"[..]));
+    }
+
+    /// No target is left behind where every Route is ours: the last of them is not one.
+    #[test]
+    fn our_own_address_is_no_target() {
+        let found = routed(OURS, &[OURS]);
+        let next = NextHop::RequestUri(Bytes::from_static(OURS.as_bytes()));
+        assert_eq!(found, Routing { uri: None, routes: Routes::Pop(1), next });
+        assert_eq!(routed(OURS, &[]).routes, Routes::Pop(0));
+    }
+}

@@ -160,5 +160,6 @@ mod tests {
         for text in ["", ".5", "2", "1.001", "0.1234", "-0.5", "0,5", "0.5x", "00.5"] {
             assert_eq!(read(text), None, "{text}");
         }
+        assert_eq!(format!("{:?}", Preference(50)), "q=0.050", "as it is written");
     }
 }

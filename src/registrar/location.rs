@@ -25,6 +25,8 @@ pub struct Location {
     users: Map<UserId, Vec<Binding>>,
     /// When which update of a binding runs out.
     deadlines: BTreeMap<(Instant, u64), UserId>,
+    /// How many bindings each flow has.
+    flows: Map<Flow, usize>,
     serial: u64,
 }
 
@@ -40,7 +42,8 @@ pub struct Expired {
 impl Location {
     /// Nobody is registered. `hashing` keys the table.
     pub fn new(hashing: ahash::RandomState) -> Location {
-        Location { users: Map::with_hasher(hashing), deadlines: BTreeMap::new(), serial: 0 }
+        let flows = Map::with_hasher(hashing.clone());
+        Location { users: Map::with_hasher(hashing), deadlines: BTreeMap::new(), flows, serial: 0 }
     }
 
     /// RFC 3261 §10.3 for a REGISTER of this user: all its contacts or none. `flow` is where the request came from.
@@ -70,9 +73,11 @@ impl Location {
         }
         for binding in &update.gone {
             self.deadlines.remove(&(binding.expires_at, binding.serial));
+            self.leave(binding.flow);
         }
         for binding in &update.new {
             self.deadlines.insert((binding.expires_at, binding.serial), user.clone());
+            *self.flows.entry(binding.flow).or_default() += 1;
         }
         let mut bindings = update.kept;
         bindings.append(&mut update.new);
@@ -103,6 +108,7 @@ impl Location {
             self.serial += 1;
             binding.serial = self.serial;
             self.deadlines.insert((binding.expires_at, binding.serial), user.clone());
+            *self.flows.entry(binding.flow).or_default() += 1;
             bindings.push(binding);
         }
         bindings.sort_by_key(|binding| std::cmp::Reverse((binding.q, binding.serial)));
@@ -121,6 +127,11 @@ impl Location {
         self.bindings_of(now, user).next().is_some()
     }
 
+    /// Whether anybody has registered along that flow: one of any user's bindings is there, until [`Location::expire`] takes it.
+    pub fn is_home(&self, flow: Flow) -> bool {
+        self.flows.contains_key(&flow)
+    }
+
     /// When the next binding runs out.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadlines.first_key_value().map(|((at, _), _)| *at)
@@ -137,6 +148,7 @@ impl Location {
             if bindings.is_empty() {
                 self.users.remove(&user);
             }
+            self.leave(binding.flow);
             expired.push(Expired { user, contact: binding.contact });
         }
         expired
@@ -150,9 +162,19 @@ impl Location {
         for user in &users {
             for binding in self.users.remove(user).into_iter().flatten() {
                 self.deadlines.remove(&(binding.expires_at, binding.serial));
+                self.leave(binding.flow);
             }
         }
         users
+    }
+
+    fn leave(&mut self, flow: Flow) {
+        if let Some(bindings) = self.flows.get_mut(&flow) {
+            *bindings -= 1;
+            if *bindings == 0 {
+                self.flows.remove(&flow);
+            }
+        }
     }
 
     /// Every binding in the table, by user (sorted), each user's in the order they ring. One that has just run out is

@@ -145,7 +145,7 @@ impl NewContact {
             Scheme::Sip | Scheme::Sips => {}
             Scheme::Tel | Scheme::Other(_) => return Err(RegisterRefusal::ContactScheme),
         }
-        if text.len() > CONTACT || uri.host.is_none() || !uri.text.iter().all(|byte| may_be_bracketed(*byte)) {
+        if text.len() > CONTACT || !uri.text.iter().all(|byte| may_be_bracketed(*byte)) {
             return Err(RegisterRefusal::BadContact);
         }
         // RFC 3261 §10.3 item 7: the parameter, else the header field, else the default.
@@ -264,4 +264,19 @@ fn printable(text: &[u8]) -> Option<String> {
     let shown: String = text.chars().filter(|character| !is_hostile(*character)).take(USER_AGENT).collect();
     let shown = shown.trim();
     (!shown.is_empty()).then(|| shown.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 3261 §25.1. The wire reads no such URI, and nothing that we write into brackets is to depend on that.
+    #[test]
+    fn nothing_that_could_end_a_uri_or_its_line_may_be_bracketed() {
+        let uri = b"sip:2-2_1%20+~!*'()&=$,;?/:@[2001:db8::1]:5062;x=y?z=#{}|^`\\";
+        assert!(uri.iter().all(|byte| may_be_bracketed(*byte)));
+        for byte in b"<>\" \t\r\n\0\x7f\x80\xe9" {
+            assert!(!may_be_bracketed(*byte), "{byte:#x}");
+        }
+    }
 }

@@ -205,6 +205,21 @@ fn c48_too_brief_an_expiry_is_refused_and_says_what_would_do() {
     );
 }
 
+/// RFC 3261 §10.3 item 7, §21.4.17: Min-Expires is in whole seconds, and what it names would do.
+#[test]
+fn c48_a_shortest_expiry_of_broken_seconds_is_told_rounded_up() {
+    let desk = Desk::open();
+    let asked = |millis, expires| {
+        let limits = Expiries { min: Duration::from_millis(millis), ..LIMITS };
+        let mut location = desk.location.clone();
+        let request = register("boot1", 1, &["Contact: <sip:221@10.0.0.5>", expires]);
+        location.register(desk.now, limits, &desk.proof("221"), &request, desk.flow()).map(|_| ())
+    };
+    assert_eq!(asked(60_500, "Expires: 60"), Err(RegisterRefusal::TooBrief { shortest: 61 }));
+    assert_eq!(asked(60_500, "Expires: 61"), Ok(()));
+    assert_eq!(asked(60_000, "Expires: 59"), Err(RegisterRefusal::TooBrief { shortest: 60 }));
+}
+
 #[test]
 fn c49_an_older_or_equal_cseq_of_the_same_call_id_changes_nothing() {
     let mut desk = Desk::open();
@@ -467,6 +482,77 @@ fn only_sip_uris_are_contacts() {
     let long = format!("Contact: <sip:{}@10.0.0.5>", "a".repeat(2000));
     assert_eq!(desk.hear(&register("boot1", 1, &[&long])), Err(RegisterRefusal::BadContact));
     assert!(desk.hear(&register("boot1", 1, &["Contact: <sips:221@10.0.0.5>"])).is_ok());
+}
+
+#[test]
+fn a_contact_may_be_as_long_as_a_kilobyte() {
+    let contact = |length: usize| format!("<sip:{}@10.0.0.5>", "a".repeat(length - "<sip:@10.0.0.5>".len()));
+    for (length, is_kept) in [(1024, true), (1025, false)] {
+        let mut desk = Desk::open();
+        let heard = desk.hear(&register("boot1", 1, &[&format!("Contact: {}", contact(length))]));
+        assert_eq!(heard.is_ok(), is_kept, "{length}: {heard:?}");
+    }
+}
+
+/// RFC 5626 §4.2: a reg-id is 1 or more; anything else tells no flow from another.
+#[test]
+fn a_reg_id_of_zero_is_none() {
+    for (written, kept) in [("0", None), ("1", Some(1)), ("x", None)] {
+        let mut desk = Desk::open();
+        let contact = format!("Contact: <sip:221@10.0.0.5>;+sip.instance=\"<urn:uuid:a>\";reg-id={written}");
+        desk.hear(&register("boot1", 1, &[&contact])).unwrap();
+        assert_eq!(desk.binding().reg_id, kept, "{written}");
+    }
+}
+
+/// RFC 5626 §6: one flow of one device, which is elsewhere now. What was there is gone, and what is here is new.
+#[test]
+fn a_device_that_has_moved_is_removed_there_and_added_here() {
+    let mut desk = Desk::open();
+    let at = |address: &str| format!("Contact: <sip:221@{address}>;+sip.instance=\"<urn:uuid:a>\";reg-id=1");
+    let first = desk.hear(&register("boot1", 1, &[&at("10.0.0.5")])).unwrap();
+    assert_eq!(first.changes, [added("sip:221@10.0.0.5")]);
+    let moved = desk.hear(&register("boot1", 2, &[&at("10.0.0.6")])).unwrap();
+    assert_eq!(moved.changes, [removed("sip:221@10.0.0.5"), added("sip:221@10.0.0.6")]);
+    let stays = desk.hear(&register("boot1", 3, &[&at("10.0.0.6")])).unwrap();
+    assert_eq!(stays.changes, [refreshed("sip:221@10.0.0.6")]);
+}
+
+/// What the engine answers with, and what it counts by; each its own.
+#[test]
+fn every_refusal_has_its_words() {
+    for (refusal, status, reason, name) in [
+        (RegisterRefusal::ThirdParty, 403, "Only For Yourself", "third-party-registration"),
+        (RegisterRefusal::Wildcard, 400, "Contact * Stands Alone With Expires 0", "wildcard-contact"),
+        (RegisterRefusal::BadContact, 400, "Bad Contact", "bad-contact"),
+        (RegisterRefusal::ContactScheme, 400, "Contact Must Be A SIP URI", "contact-scheme"),
+        (RegisterRefusal::BadPath, 400, "Bad Path", "bad-path"),
+        (RegisterRefusal::TooManyContacts, 403, "Too Many Contacts", "too-many-contacts"),
+        (RegisterRefusal::TooBrief { shortest: 60 }, 423, "Interval Too Brief", "interval-too-brief"),
+        (RegisterRefusal::OutOfOrder, 500, "CSeq Out Of Order", "register-out-of-order"),
+    ] {
+        assert_eq!((refusal.status(), refusal.reason(), refusal.name()), (status, reason, name));
+    }
+}
+
+/// two devices that were saved to end at one moment both do, each once.
+#[test]
+fn restored_devices_of_one_moment_end_together() {
+    let mut desk = Desk::open();
+    desk.hear(&register("boot1", 1, &["Contact: <sip:a@h>;expires=100, <sip:b@h>;expires=100"])).unwrap();
+    let place = crate::state::SavedFlow { local: "203.0.113.10:5060".parse().unwrap(), remote: desk.flow().remote };
+    let (now, flow) = (desk.now, desk.flow());
+    let saved: Vec<_> = desk.location.all().iter().map(|(_, binding)| binding.saved(now, place)).collect();
+    let mut location = Location::new(ahash::RandomState::with_seeds(1, 2, 3, 4));
+    location.restore(now, LIMITS.max, &desk.user(), saved.iter().map(|saved| (saved, flow)));
+    assert!(!location.is_empty() && location.len() == 2);
+    let rings = |location: &Location| -> Vec<Bytes> {
+        location.bindings_of(now.mono, &desk.user()).map(|binding| binding.contact.clone()).collect()
+    };
+    assert_eq!(rings(&location), rings(&desk.location), "in the order they rang in");
+    let expired = location.expire(now.mono + Duration::from_secs(100));
+    assert_eq!(expired.len(), 2, "{expired:?}");
+    assert!(location.is_empty() && location.all().is_empty());
 }
 
 #[test]

@@ -424,11 +424,6 @@ impl Hunt {
         }
     }
 
-    /// The plan the call began with, and keeps.
-    pub fn plan(&self) -> &Arc<Plan> {
-        &self.plan
-    }
-
     /// What was decided so far, and why.
     pub fn record(&self) -> &DecisionRecord {
         &self.record

@@ -145,6 +145,7 @@ mod tests {
         line.join(first, CallRef(1), &acme, &sales, &wanted(&[&asha, &ravi]));
         line.join(third, CallRef(3), &acme, &sales, &wanted(&[&ravi]));
         assert_eq!(line.calls().collect::<Vec<_>>(), [CallRef(1), CallRef(2), CallRef(3)]);
+        assert!(!line.is_empty() && line.len() == 3);
         assert_eq!((line.length(&acme, &sales), line.place(first), line.place(third)), (2, 1, 2));
         assert_eq!((line.length(&globex, &sales), line.place(second)), (1, 1));
         assert_eq!(line.promised(NOW, &asha, Some(first)), None);
@@ -156,6 +157,9 @@ mod tests {
             line.leave(ticket);
         }
         assert!(line.is_empty());
+        line.join(first, CallRef(1), &acme, &sales, &[]);
+        assert!(!line.is_empty(), "one who waits for nobody waits");
+        line.leave(first);
         assert_eq!(line.promised(NOW, &asha, None), None);
     }
 

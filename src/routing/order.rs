@@ -70,4 +70,19 @@ mod tests {
         }
         assert!(first.iter().all(|count| (850..1150).contains(count)), "{first:?}");
     }
+
+    /// The first numbers of SplitMix64 as its authors' program gives them: a shuffle is to be the same in every version.
+    #[test]
+    fn the_numbers_are_those_of_splitmix64() {
+        let mut state = 1_234_567;
+        let drawn: Vec<u64> = (0..5).map(|_| next(&mut state)).collect();
+        let published = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        assert_eq!(drawn, published);
+    }
 }

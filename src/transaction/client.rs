@@ -177,6 +177,10 @@ mod tests {
         fn state(&self) -> String {
             first_word(&self.state)
         }
+
+        fn has_ended(&self) -> bool {
+            self.is_terminated()
+        }
     }
 
     fn trying(reliability: Reliability) -> Client {

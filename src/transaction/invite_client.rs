@@ -204,6 +204,10 @@ mod tests {
         fn state(&self) -> String {
             first_word(&self.state)
         }
+
+        fn has_ended(&self) -> bool {
+            self.is_terminated()
+        }
     }
 
     fn calling(reliability: Reliability) -> InviteClient {
@@ -236,6 +240,15 @@ mod tests {
             after(&calling, |machine| drop(machine.on_success(START))),
             after(&calling, |machine| drop(machine.abandon(START))),
         ]
+    }
+
+    /// RFC 3261 §9.1: a CANCEL waits for a provisional response, and comes too late after a final one.
+    #[test]
+    fn it_says_whether_a_cancel_may_leave() {
+        for machine in every_state(Reliability::Unreliable) {
+            assert_eq!(machine.is_calling(), machine.state() == "Calling");
+            assert_eq!(machine.is_proceeding(), machine.state() == "Proceeding");
+        }
     }
 
     const INPUTS: &[Input<InviteClient>] = &[

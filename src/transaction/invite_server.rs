@@ -241,6 +241,10 @@ mod tests {
         fn state(&self) -> String {
             first_word(&self.state)
         }
+
+        fn has_ended(&self) -> bool {
+            self.is_terminated()
+        }
     }
 
     fn proceeding(reliability: Reliability) -> InviteServer {
@@ -284,6 +288,14 @@ mod tests {
         ("transport error", |machine, now| says(machine.on_transport_error(now))),
         ("timer early", |machine, now| says(machine.on_timer(now))),
     ];
+
+    /// RFC 3261 §9.2: a CANCEL has an effect while no final response has been sent.
+    #[test]
+    fn it_says_whether_a_cancel_has_an_effect() {
+        for machine in every_state() {
+            assert_eq!(machine.is_proceeding(), machine.state() == "Proceeding");
+        }
+    }
 
     #[test]
     fn every_state_meets_every_input() {

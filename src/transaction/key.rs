@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use crate::sip::{Host, Method, Request};
+use crate::sip::{Host, Message, Method, Name, Request, Via};
 
 /// RFC 3261 §8.1.1.7: a branch that begins so is unique by itself.
 const COOKIE: &[u8] = b"z9hG4bK";
@@ -35,6 +35,14 @@ impl ServerKey {
     /// The key of the INVITE transaction that a CANCEL is about (RFC 3261 §9.2). The CANCEL's own is [`ServerKey::of`].
     pub fn of_invite_for_cancel(cancel: &Request) -> ServerKey {
         ServerKey::with_method(cancel, INVITE)
+    }
+
+    /// The key of a request that cannot be read, by what an answer to it would be known by: the topmost Via and CSeq's method (RFC
+    /// 3261 §17.1.3). `None` where no branch is left that is unique by itself.
+    pub fn of_damaged(request: &Message) -> Option<ServerKey> {
+        let via = Via::parse(request.list(Name::Via).next()?).ok()?;
+        let method = request.value(Name::Cseq)?.rsplit(u8::is_ascii_whitespace).next()?;
+        Some(ServerKey::by_branch(method, unique_branch(via.branch())?, via.host, via.port))
     }
 
     /// Whether it was made by RFC 2543's rules.

@@ -21,6 +21,7 @@ pub(super) trait Machine: Clone {
     fn due(&self) -> Option<Instant>;
     /// The state's name, without its data.
     fn state(&self) -> String;
+    fn has_ended(&self) -> bool;
 }
 
 /// The first word of what `Debug` says.
@@ -70,6 +71,7 @@ pub(super) type Input<M> = (&'static str, fn(&mut M, Instant) -> Vec<String>);
 pub(super) fn table<M: Machine>(reached: Instant, states: &[M], inputs: &[Input<M>]) -> String {
     let mut text = String::new();
     for before in states {
+        assert_eq!(before.has_ended(), before.state() == "Terminated");
         text.push_str(&before.state());
         text.push('\n');
         for (name, input) in inputs {

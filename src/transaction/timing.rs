@@ -151,4 +151,10 @@ mod tests {
         let late = Instant::ORIGIN + Duration::from_secs(600);
         assert!(copies.after_copy(late).next() > late);
     }
+
+    #[test]
+    fn copies_end_with_the_clock() {
+        let copies = Copies::armed(Instant::ORIGIN, Timing::default(), Reliability::Unreliable, None).unwrap();
+        assert_eq!(copies.after_copy(END_OF_TIME).next(), END_OF_TIME);
+    }
 }

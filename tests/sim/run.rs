@@ -33,7 +33,7 @@ pub enum After {
 }
 
 /// How many failures are kept.
-const KEPT: usize = 20;
+const KEPT: usize = 100;
 
 /// Lives the worlds of `seeds` through, on as many threads as the machine has processors, and tells how far it is now and then.
 pub fn run(seeds: std::ops::Range<u64>, after: After) -> Sum {

@@ -84,16 +84,17 @@ pub struct Message {
 }
 
 impl Message {
-    /// Reads a datagram; `None` for what is no plainly written message.
+    /// Reads a datagram; `None` for what is no plainly written message. A value that is no UTF-8 is as good as empty.
     pub fn read(bytes: &Bytes) -> Option<Message> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let first = text.find("\r\n")?;
-        let start = match text[..first].strip_prefix("SIP/2.0 ") {
-            Some(rest) => Start::Response { status: rest.get(..3)?.parse().ok()? },
+        let line_end = |from: usize| from.checked_add(position(bytes.get(from..)?, b"\r\n")?);
+        let first = line_end(0)?;
+        let line = &bytes[..first];
+        let start = match line.strip_prefix(b"SIP/2.0 ") {
+            Some(rest) => Start::Response { status: std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok()? },
             None => {
-                let method = text[..first].find(' ')?;
-                let uri = method + 1 + text[method + 1..first].find(' ')?;
-                if &text[uri..first] != " SIP/2.0" {
+                let method = position(line, b" ")?;
+                let uri = method + 1 + position(&line[method + 1..], b" ")?;
+                if &line[uri..] != b" SIP/2.0" {
                     return None;
                 }
                 Start::Request { method: 0..method, uri: method + 1..uri }
@@ -101,17 +102,17 @@ impl Message {
         };
         let (mut fields, mut at) = (Vec::with_capacity(16), first + 2);
         loop {
-            let end = at + text[at..].find("\r\n")?;
+            let end = line_end(at)?;
             if end == at {
                 return Some(Message { bytes: bytes.clone(), start, fields, body: end + 2 });
             }
-            let colon = at + text[at..end].find(':')?;
-            let name = text[at..colon].trim_end();
-            let name =
-                NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Name::Other, |(_, n)| *n);
-            let value = &text[colon + 1..end];
-            let begin = colon + 1 + (value.len() - value.trim_start().len());
-            fields.push(Field { name, line: at..end, value: begin..begin + value.trim().len() });
+            let colon = at + position(&bytes[at..end], b":")?;
+            let name = bytes[at..colon].trim_ascii_end();
+            let known = NAMES.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
+            let name = known.map_or(Name::Other, |(_, name)| *name);
+            let value = &bytes[colon + 1..end];
+            let begin = colon + 1 + (value.len() - value.trim_ascii_start().len());
+            fields.push(Field { name, line: at..end, value: begin..begin + value.trim_ascii().len() });
             at = end + 2;
         }
     }
@@ -195,6 +196,11 @@ impl Message {
             }
         }
     }
+}
+
+/// Where some bytes begin in others.
+fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    memchr::memmem::find(bytes, part)
 }
 
 /// The tag of a From or To value: a parameter behind the name-addr or addr-spec.

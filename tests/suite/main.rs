@@ -10,6 +10,7 @@
 
 mod calls;
 mod chaos;
+mod classes;
 mod companies;
 mod corners;
 mod dialogs;

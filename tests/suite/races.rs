@@ -503,3 +503,29 @@ fn a_copy_of_an_answer_after_its_dialog_ended_brings_nothing_back() {
     assert_eq!(world.records.len(), 1);
     world.end();
 }
+
+#[test]
+fn a_damaged_copy_of_an_invite_that_is_being_served_ends_nothing() {
+    // RFC 3261 §17.1.1.2: a 400 to the copy would be the final response of the INVITE, which rings on.
+    let mut world = World::new(sales("\"221\"", "", &[("221", "")]));
+    scripted_phones(&mut world, 1);
+    let mut caller = from_trunk("damaged");
+    let whole = caller.request("INVITE", "", "");
+    world.say(TRUNK, &whole);
+    let rung = world.expect(ASHA, "INVITE");
+    world.say(ASHA, &respond(&rung, "180 Ringing", "a", "", ""));
+    world.expect(TRUNK, "SIP/2.0 180");
+    // Shorter than its Content-Length says, which a request of its own would be told (RFC 3261 §18.3).
+    let cut = whole.replace("Content-Length: 0", "Content-Length: 10");
+    assert_ne!(cut, whole);
+    world.say(TRUNK, &cut);
+    world.expect_no(TRUNK, "SIP/2.0");
+    answer(&mut world, &rung, ASHA, "a");
+    let mut caller = acknowledge(&mut world, &caller, ASHA);
+    // Once nobody is waiting for an answer to it, the same bytes are told what is wrong with them.
+    let other = cut.replace("branch=z9hG4bK", "branch=z9hG4bKother");
+    world.say(TRUNK, &other);
+    world.expect(TRUNK, "SIP/2.0 400");
+    hang_up(&mut world, &mut caller, ASHA);
+    world.end();
+}

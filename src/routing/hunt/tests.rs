@@ -1,5 +1,7 @@
 //! Hunts, one story a test, told as the effects they have; then properties over random plans.
 
+mod corners;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

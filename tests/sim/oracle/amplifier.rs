@@ -15,6 +15,8 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
     let mut proven: HashSet<IpAddr> = HashSet::new();
     // What was asked for by whom, as far as it can be read.
     let mut asked: HashMap<SocketAddr, HashSet<&str>> = HashMap::new();
+    // What came from where and can be read by nobody here: the daemon may have read it.
+    let mut unread: HashMap<SocketAddr, Vec<&[u8]>> = HashMap::new();
     for step in &reading.steps {
         let heard = reading.heard(step);
         if let Some(datagram) = heard {
@@ -22,8 +24,9 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
                 proven.insert(datagram.from.ip());
             }
             let of = asked.entry(datagram.from).or_default();
-            if let Some(message) = &datagram.message {
-                of.extend(message.branch());
+            match &datagram.message {
+                Some(message) => of.extend(message.branch()),
+                None => unread.entry(datagram.from).or_default().push(&datagram.bytes),
             }
         }
         for (place, sent) in reading.sent(step) {
@@ -33,7 +36,10 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
             if message.status().is_some() {
                 let answers = heard.is_some_and(|heard| heard.from.ip() == sent.to.ip());
                 let branch = message.branch().unwrap_or_default();
-                if !answers && !asked.get(&sent.to).is_some_and(|branches| branches.contains(branch)) {
+                let names = |bytes: &&[u8]| bytes.windows(branch.len().max(1)).any(|part| part == branch.as_bytes());
+                let may_have_asked = || unread.get(&sent.to).is_some_and(|unread| unread.iter().any(names));
+                let asked = asked.get(&sent.to).is_some_and(|branches| branches.contains(branch));
+                if !answers && !asked && !may_have_asked() {
                     wrong(place, format!("{} to {}, from where nothing like it was asked", message.label(), sent.to));
                 }
             }

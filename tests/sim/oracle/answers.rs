@@ -1,6 +1,7 @@
 //! Invariant 4: no answer is lost and none is invented. Every 2xx of a live branch goes up once a copy, at once; what is sent up was
 //! received, or is something that is ours to say: R-8's answers to a caller, and what the RFCs have a proxy or a server say itself.
 
+use super::super::history::What;
 use super::super::text::{Name, parameter};
 use super::Violation;
 use super::wire::{Cause, Line, Server, Wire, sent_by, vias};
@@ -35,6 +36,9 @@ pub fn judge(wire: &Wire<'_>) -> Vec<Violation> {
     }
     for orphan in &wire.orphans {
         let line = wire.line(*orphan);
+        if asked_in_a_damaged_request(wire, line) {
+            continue;
+        }
         // What a damaged request said to the engine is not known here.
         let excused = match wire.step_of(*orphan).cause {
             Cause::Heard(Some(heard)) => !wire.line(heard).sure,
@@ -47,6 +51,17 @@ pub fn judge(wire: &Wire<'_>) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// Whether a datagram that nobody here can read, for it was damaged on its way, names that branch: the daemon may have read it.
+fn asked_in_a_damaged_request(wire: &Wire<'_>, line: &Line<'_>) -> bool {
+    !line.branch.is_empty()
+        && wire.history.entries[..line.place].iter().any(|entry| match &entry.what {
+            What::Heard(heard) if heard.message.is_none() => {
+                heard.bytes.windows(line.branch.len()).any(|part| part == line.branch.as_bytes())
+            }
+            _ => false,
+        })
 }
 
 /// RFC 3261 §16.7 items 5 and 10, RFC 6026 §8.
@@ -98,9 +113,11 @@ fn misdirected(wire: &Wire<'_>, server: &Server, line: &Line<'_>) -> Option<Stri
     let request = wire.line(server.request.filter(|_| !server.doubtful)?);
     let via = vias(request.message).next()?;
     let mut right = request.datagram.from;
-    if matches!(line.status, 400 | 505 | 513) && line.datagram.to == right {
-        // Of a request that cannot be read no Via is obeyed.
-        return None;
+    if let (400 | 505 | 513, Cause::Heard(heard)) = (line.status, &wire.steps[line.step].cause) {
+        // Of a request that cannot be read no Via is obeyed: it is answered where it came from.
+        if heard.is_none_or(|heard| wire.line(heard).datagram.from == line.datagram.to) {
+            return None;
+        }
     }
     if parameter(via, "rport").is_none() {
         right.set_port(sent_by(via).rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(5060));

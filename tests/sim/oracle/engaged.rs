@@ -49,7 +49,7 @@ pub fn engagements(wire: &Wire<'_>) -> Vec<Engagement> {
             all.push(Engagement { users: users.clone(), call, model: server.model, from, to, what });
         }
         let mut answered: Vec<(&str, usize)> = Vec::new();
-        for heard in client.heard.iter().map(|line| wire.line(*line)).filter(|line| line.is_success()) {
+        for heard in client.heard.iter().map(|line| wire.line(*line)).filter(|line| line.is_success() && line.sure) {
             let passed = wire.sent_in(heard.step).any(|(line, up)| {
                 up.is_success() && up.to_tag == heard.to_tag && wire.server_of[line] == client.server
             });
@@ -227,7 +227,9 @@ fn callers(wire: &Wire<'_>, talks: &AHashMap<usize, usize>) -> Vec<Engagement> {
         };
         // Refused where it stood: it never was one.
         let refused = last.is_some_and(|last| last.step == request.step) && server.clients.is_empty();
-        if server.responses.is_empty() || refused {
+        // Of a step that a kill cut short it is not known what it was about to say.
+        let cut = last.is_none() && server.clients.is_empty() && wire.step_of(call).cut;
+        if server.responses.is_empty() || refused || cut {
             continue;
         }
         let from = request.message.first(super::super::text::Name::From).map(uri).unwrap_or_default();

@@ -264,7 +264,8 @@ impl Look<'_, '_> {
             || (step.cause.is_some() && before.is_some_and(|it| it.cause.is_none()));
         for (position, member) in step.members.iter().enumerate() {
             if newly.contains(&position) {
-                if !self.reasons(company, step, department, member).contains(&"eligible") {
+                // Of a step that a kill cut short it is not known whom else it let go.
+                if !self.cut_short && !self.reasons(company, step, department, member).contains(&"eligible") {
                     wrong.push(format!(
                         "{place}: {} was offered the call; right is {:?}",
                         member.extension,

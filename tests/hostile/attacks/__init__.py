@@ -1,0 +1,1 @@
+"""What the hostile tests are made of."""
