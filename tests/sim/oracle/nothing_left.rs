@@ -1,5 +1,10 @@
 //! 11: empty when quiet. 13, as far as the world does not see it itself. 14: bounded. 25: healing.
 
+use std::collections::BTreeSet;
+
+use switchboard::id::CallRef;
+use switchboard::state::Change;
+
 use super::super::history::{History, Role, What};
 use super::super::script::PROBE_COMPANY;
 use super::Violation;
@@ -28,7 +33,34 @@ pub fn empty_when_quiet(history: &History) -> Vec<Violation> {
             violations.push(violation(*place, format!("left before max-call was over: {audit:?}")));
         }
     }
+    if let Some((place, _, _)) = looks.last() {
+        let stored = stored_calls(history);
+        if !stored.is_empty() {
+            violations.push(violation(*place, format!("the store keeps calls that are over: {stored:?}")));
+        }
+    }
     violations
+}
+
+/// The calls that the store was told of, and was not told the end of: the next start would bring them back.
+fn stored_calls(history: &History) -> BTreeSet<CallRef> {
+    let mut stored = BTreeSet::new();
+    for entry in &history.entries {
+        match &entry.what {
+            What::Started(saved, _) => stored = saved.calls.iter().map(|call| call.call).collect(),
+            What::Changed(_, change) => match &**change {
+                Change::Call(call) => {
+                    stored.insert(call.call);
+                }
+                Change::Over(record) => {
+                    stored.remove(&record.call);
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    stored
 }
 
 /// 14. One datagram causes at most 4 + 3·breadth others, the breadth being all phones and trunks there are.
