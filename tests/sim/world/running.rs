@@ -24,7 +24,7 @@ impl World {
         let engine = &mut self.engine;
         let done = catch_unwind(AssertUnwindSafe(|| engine.handle_timeout(now)));
         self.after_step(done.is_ok());
-        if self.process == Process::Runs && self.engine_wakes.is_some_and(|at| at <= self.now) {
+        if self.process == Process::Runs && self.engine.poll_timeout().is_some_and(|at| at.as_nanos() <= self.now) {
             self.note(What::Defect(format!(
                 "13: time has passed, and the engine wants to be called again at {}",
                 self.now
@@ -48,7 +48,8 @@ impl World {
     }
 
     pub(super) fn rearm_engine(&mut self, wake: Option<Instant>) {
-        let wake = wake.map(Instant::as_nanos);
+        // What is due already is done at once.
+        let wake = wake.map(|at| at.as_nanos().max(self.now));
         if self.engine_wakes != wake {
             self.engine_wakes = wake;
             if let Some(at) = wake {

@@ -157,7 +157,10 @@ fn retagged(dice: &mut Dice, value: &str) -> String {
 /// The text with the value of the first line of that name replaced.
 fn with_value(text: &str, message: &Message, name: Name, value: &str) -> String {
     let mut text = text.to_owned();
-    if let Some(field) = message.fields.iter().find(|field| field.name == name) {
+    // Of what is no UTF-8 there is no text.
+    if let Some(field) =
+        message.fields.iter().find(|field| field.name == name && text.get(field.value.clone()).is_some())
+    {
         text.replace_range(field.value.clone(), value);
     }
     text
