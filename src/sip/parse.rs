@@ -100,7 +100,9 @@ pub fn parse(datagram: Bytes, limits: &Limits) -> Result<Parsed, Malformed> {
         }
         Err(fault) => {
             let has = |name| message.headers.iter().any(|header| header.name == name);
-            let answerable = answerable && has(Name::Via) && has(Name::Cseq);
+            // RFC 3261 §17.1.1.3: an ACK is never answered, also one whose method was damaged on its way.
+            let is_ack = message.value(Name::Cseq).is_some_and(|value| value.trim_ascii_end().ends_with(b" ACK"));
+            let answerable = answerable && has(Name::Via) && has(Name::Cseq) && !is_ack;
             Err(Malformed { fault, request: answerable.then_some(message) })
         }
     }
@@ -785,6 +787,7 @@ mod tests {
         assert!(!bad(&text.replace("Via", "X")));
         assert!(!bad(&text.replace("CSeq", "X")));
         assert!(!bad(&text.replace("OPTIONS", "ACK")));
+        assert!(!bad(&text.replace("OPTIONS", "ACK").replacen("ACK", "AC[", 1)));
         assert!(!bad(&text.replace("OPTIONS sip:1@a.example", "ACK  sip:1@a.example")));
         assert!(!bad(&text.replace("OPTIONS sip:1@a.example SIP/2.0", "SIP/2.0 200 OK")));
     }

@@ -41,7 +41,8 @@ impl ServerKey {
     /// 3261 §17.1.3). `None` where no branch is left that is unique by itself.
     pub fn of_damaged(request: &Message) -> Option<ServerKey> {
         let via = Via::parse(request.list(Name::Via).next()?).ok()?;
-        let method = request.value(Name::Cseq)?.rsplit(u8::is_ascii_whitespace).next()?;
+        let named = request.value(Name::Cseq)?.rsplit(u8::is_ascii_whitespace).next()?;
+        let method = if named == b"ACK" { INVITE } else { named };
         Some(ServerKey::by_branch(method, unique_branch(via.branch())?, via.host, via.port))
     }
 

@@ -124,7 +124,10 @@ fn misdirected(wire: &Wire<'_>, server: &Server, line: &Line<'_>) -> Option<Stri
     }
     // Answered on the spot: each copy where that copy came from.
     let copies = server.copies.iter().map(|copy| wire.line(*copy).datagram.from);
-    let wrong = line.datagram.to != right && !copies.into_iter().any(|from| from == line.datagram.to);
+    // A stranger may have repeated it, after a restart perhaps before the one whose it is.
+    let same = wire.servers.iter().filter(|other| other.key == server.key).filter_map(|other| other.request);
+    let mut askers = copies.chain(same.map(|request| wire.line(request).datagram.from));
+    let wrong = line.datagram.to != right && !askers.any(|from| from == line.datagram.to);
     wrong.then(|| format!("{} went to {} and not to {right}", line.status, line.datagram.to))
 }
 

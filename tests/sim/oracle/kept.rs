@@ -6,7 +6,7 @@ use std::ops::Range;
 use switchboard::state::{Change, Saved, SavedBinding, SavedClaim};
 
 use super::interpreter::Switches;
-use crate::history::{Entry, History, MILLISECOND, Nanos, SECOND, What};
+use crate::history::{Entry, History, MILLISECOND, Nanos, What};
 
 /// `201@one`
 pub type UserName = String;
@@ -72,10 +72,12 @@ impl State {
 
     fn start(&mut self, entry: &Entry, saved: &Saved, version: usize) {
         self.version = version;
-        // no registration lasts longer than two hours, wherever the wall's clock has been meanwhile.
+        // No registration lasts longer than was granted, nor than two hours, wherever the wall's clock has been meanwhile.
         let bounded = |binding: &SavedBinding| {
             let kept = kept(entry, binding);
-            Kept { until: kept.until.min(entry.at + 7200 * SECOND), ..kept }
+            let granted = binding.expires_at.since(binding.registered_at).min(std::time::Duration::from_secs(7200));
+            let granted = Nanos::try_from(granted.as_nanos()).unwrap_or(Nanos::MAX);
+            Kept { until: kept.until.min(entry.at + granted), ..kept }
         };
         let of = |bindings: &Vec<SavedBinding>| bindings.iter().map(bounded).collect();
         self.bindings = saved.bindings.iter().map(|(user, bindings)| (user.to_string(), of(bindings))).collect();
