@@ -9,7 +9,7 @@ use super::super::history::{History, Role, What};
 use super::super::script::PROBE_COMPANY;
 use super::Violation;
 
-/// 11. At the last look, long after the last call and `max-call`, nothing is left; at the first, long after the last call, nothing but the
+/// Invariant 11. At the last look, long after the last call and `max-call`, nothing is left; at the first, long after the last call, nothing but the
 /// dialogs of phones that vanished in them.
 pub fn empty_when_quiet(history: &History) -> Vec<Violation> {
     let mut violations = Vec::new();
@@ -63,7 +63,7 @@ fn stored_calls(history: &History) -> BTreeSet<CallRef> {
     stored
 }
 
-/// 14. One datagram causes at most 4 + 3·breadth others, the breadth being all phones and trunks there are.
+/// Invariant 14. One datagram causes at most 4 + 3·breadth others, the breadth being all phones and trunks there are.
 pub fn bounded(history: &History) -> Vec<Violation> {
     let breadth = history.phones.len() + history.models[0].trunks.len();
     let most = 4 + 3 * breadth;
@@ -97,7 +97,7 @@ pub fn bounded(history: &History) -> Vec<Violation> {
     violations
 }
 
-/// 25. 64·T1 after all faults have ended, a call from a trunk to a phone that lives is answered.
+/// Invariant 25. 64·T1 after all faults have ended, a call from a trunk to a phone that lives is answered.
 pub fn healing(history: &History) -> Vec<Violation> {
     let trunks = &history.models[0].trunks;
     let probe = trunks.iter().position(|trunk| trunk.id == PROBE_COMPANY).map(Role::Trunk);

@@ -166,8 +166,8 @@ fn repeated(wire: &Wire<'_>, server: &Server, wrong: &mut impl FnMut(usize, Stri
     }
     for copy in &server.copies {
         let line = wire.line(*copy);
-        let before = server.responses.iter().map(|said| wire.line(*said)).filter(|said| said.place < line.place);
-        let last = if server.absorbs_from.is_some() { None } else { before.last() };
+        let mut before = server.responses.iter().map(|said| wire.line(*said)).filter(|said| said.place < line.place);
+        let last = if server.absorbs_from.is_some() { None } else { before.next_back() };
         let acked = server.acks.iter().map(|ack| wire.line(*ack)).any(|ack| {
             let failed = server
                 .responses

@@ -50,11 +50,12 @@ pub(super) fn strangers_touch_no_call(reading: &Reading<'_>) -> Vec<Violation> {
 impl<'h> Passed<'h> {
     fn note_heard(&mut self, reading: &Reading<'h>, step: &Step, datagram: &'h Datagram, message: &'h Message) {
         let Some(role) = reading.history.role(datagram.from) else { return };
-        if message.is("INVITE") && message.to_tag().is_none() {
-            if step.prover.is_some() || reading.is_of_trunk(step, datagram.from) {
-                self.parts.entry(message.call_id()).or_default().push(role);
-                self.callers.entry(message.branch().unwrap_or_default()).or_default().push(role);
-            }
+        if message.is("INVITE")
+            && message.to_tag().is_none()
+            && (step.prover.is_some() || reading.is_of_trunk(step, datagram.from))
+        {
+            self.parts.entry(message.call_id()).or_default().push(role);
+            self.callers.entry(message.branch().unwrap_or_default()).or_default().push(role);
         }
         self.note_dialog(message);
     }

@@ -240,8 +240,6 @@ impl World {
         world
     }
 
-    /// Makes the peers.
-
     pub(super) fn schedule(&mut self, case: &Case) {
         let registrations: Vec<(usize, Nanos)> = (self.script.phones.iter().enumerate())
             .filter_map(|(place, phone)| Some((place, phone.registers_at?)))

@@ -3,6 +3,7 @@
 use super::*;
 
 impl World {
+    /// Makes the peers.
     pub(super) fn people(&mut self, case: &Case) {
         let model = Arc::clone(&self.history.models[0]);
         let registrar = model.listen[0];
