@@ -53,8 +53,6 @@ pub struct PhoneOwner {
     /// Company's id, extension: they may be gone in some version of the model.
     pub company: String,
     pub extension: String,
-    /// The person behind that user, as the first version of the model has it.
-    pub person: String,
 }
 
 /// Something that happened.

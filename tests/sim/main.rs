@@ -13,7 +13,6 @@
 //! Worlds are cheap with optimisation: `SIM_SEEDS=20000 cargo test --release --test sim worlds -- --nocapture`.
 #![allow(
     missing_docs,
-    dead_code,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,

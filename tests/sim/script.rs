@@ -25,7 +25,6 @@ pub struct PlannedPhone {
     pub extension: String,
     pub domain: String,
     pub password: String,
-    pub person: String,
     pub address: SocketAddr,
     /// `None`: it is switched off until the end.
     pub registers_at: Option<Nanos>,
@@ -151,7 +150,6 @@ fn phones(seed: u64, model: &Model) -> Vec<PlannedPhone> {
                     extension: user.extension.clone(),
                     domain: company.domain.clone(),
                     password: user.password.clone(),
-                    person: company.person(&user.extension),
                     address: SocketAddr::from((Ipv4Addr::new(198, 51, 100, place), 5060)),
                     registers_at: (!off).then(|| BEGINNING + dice.below(1_500) * MILLISECOND),
                 });

@@ -39,7 +39,6 @@ struct Branch<'a> {
     /// Which call's: its Call-ID and From tag.
     call: (&'a str, &'a str),
     in_dialog: bool,
-    sent: Nanos,
     copies: u32,
     provisional: bool,
     tags: BTreeSet<&'a str>,
@@ -240,7 +239,6 @@ impl<'a> Calls<'a> {
                 let known = self.branches.entry(branch).or_insert_with(|| Branch {
                     call: call_of(message),
                     in_dialog: message.to_tag().is_some(),
-                    sent: at,
                     ..Branch::default()
                 });
                 known.copies += 1;

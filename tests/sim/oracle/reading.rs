@@ -1,6 +1,5 @@
 //! A history in steps: what the engine was told, and all it said to that. Read once for the judges of this room.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -133,23 +132,6 @@ fn prover(model: Option<&Arc<Model>>, datagram: &Datagram) -> Option<(String, St
     }
     let (company, user) = proofs::prover(model?, message)?;
     Some((company.id.clone(), user.extension.clone()))
-}
-
-/// A transaction as its ends name it: where the asker is, and its branch.
-pub(super) type Key<'h> = (SocketAddr, &'h str);
-
-/// The steps in which requests were first heard, by where they came from and their branch.
-pub(super) fn first_heard<'h>(reading: &Reading<'h>, method: &str) -> HashMap<Key<'h>, usize> {
-    let mut first = HashMap::new();
-    for (number, step) in reading.steps.iter().enumerate() {
-        let Some(datagram) = reading.heard(step) else { continue };
-        if let Some(message) = datagram.message.as_ref().filter(|message| message.is(method))
-            && let Some(branch) = message.branch()
-        {
-            first.entry((datagram.from, branch)).or_insert(number);
-        }
-    }
-    first
 }
 
 /// The method that a response is about.

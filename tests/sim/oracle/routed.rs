@@ -55,7 +55,6 @@ fn key(message: &Message) -> Option<Key> {
 #[derive(Clone, Debug)]
 struct Call {
     version: usize,
-    began: Nanos,
     company: Option<String>,
     trunk: Option<String>,
     from_user: Option<String>,
@@ -224,7 +223,6 @@ impl<'h> Judge<'h> {
             let message = word.invite.as_ref().or(heard);
             let call = Call {
                 version: self.state.version,
-                began: first.at,
                 company: word.company.clone(),
                 trunk: word.trunk.clone(),
                 from_user: word.from_user.clone(),

@@ -69,11 +69,7 @@ impl Stage {
             role(PHONE, Role::Phone(0)),
             role(STRANGER, Role::Attacker(0)),
         ];
-        let owner = PhoneOwner {
-            company: "acme".to_owned(),
-            extension: "221".to_owned(),
-            person: "221@acme.example".to_owned(),
-        };
+        let owner = PhoneOwner { company: "acme".to_owned(), extension: "221".to_owned() };
         let history = History {
             seed: 0,
             faults: Faults::default(),

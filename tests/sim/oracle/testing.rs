@@ -235,11 +235,10 @@ pub fn history(story: &str) -> History {
         let wall = 1_700_000_000_000 + at as i64;
         writing.entries.push(Entry { at: (1_000 + at) * MILLISECOND, wall, what });
     }
-    let phones = [("acme", "221", "asha"), ("acme", "222", "ravi"), ("globex", "301", "asha"), ("acme", "221", "asha")];
-    let owner = |(company, extension, person): (&str, &str, &str)| PhoneOwner {
+    let phones = [("acme", "221"), ("acme", "222"), ("globex", "301"), ("acme", "221")];
+    let owner = |(company, extension): (&str, &str)| PhoneOwner {
         company: company.to_owned(),
         extension: extension.to_owned(),
-        person: person.to_owned(),
     };
     let cast = [
         (SWITCHBOARD.parse().expect("an address"), Role::Switchboard),

@@ -68,13 +68,11 @@ pub enum Cause {
 #[derive(Clone, Debug)]
 pub struct Step {
     pub place: usize,
-    pub at: Nanos,
     pub cause: Cause,
     /// What it sent.
     pub lines: Range<usize>,
     /// Killed before all of it was out, perhaps.
     pub cut: bool,
-    pub epoch: usize,
 }
 
 /// A request that came in.
@@ -423,7 +421,7 @@ impl<'h> Builder<'h> {
                 What::Heard(datagram) => {
                     let next = self.wire.lines.len();
                     let read = datagram.message.is_some();
-                    self.begin(place, entry.at, Cause::Heard(read.then_some(next)));
+                    self.begin(place, Cause::Heard(read.then_some(next)));
                     self.hear(place, entry.at, datagram);
                     // What it sends stands behind what it heard.
                     let from = self.wire.lines.len();
@@ -433,10 +431,10 @@ impl<'h> Builder<'h> {
                 What::Fired => {
                     self.last_fired = entry.at;
                     self.wire.fired.push((entry.at, place));
-                    self.begin(place, entry.at, Cause::Fired);
+                    self.begin(place, Cause::Fired);
                 }
                 What::Undeliverable(datagram) => {
-                    self.begin(place, entry.at, Cause::Undeliverable);
+                    self.begin(place, Cause::Undeliverable);
                     let message = datagram.message.as_ref();
                     let known = message.and_then(|message| {
                         let method = message.method()?;
@@ -450,14 +448,14 @@ impl<'h> Builder<'h> {
                 What::Started(saved, model) => {
                     self.model = *model;
                     self.wire.starts.push((place, entry.at, saved));
-                    self.begin(place, entry.at, Cause::Started);
+                    self.begin(place, Cause::Started);
                     self.revive(place, entry.at, entry.wall, saved);
                 }
                 What::Adopted(model) => {
                     self.model = *model;
-                    self.begin(place, entry.at, Cause::Other);
+                    self.begin(place, Cause::Other);
                 }
-                What::Durable(_) | What::Commanded(..) => self.begin(place, entry.at, Cause::Other),
+                What::Durable(_) | What::Commanded(..) => self.begin(place, Cause::Other),
                 What::Killed => {
                     self.wire.kills.push((place, entry.at));
                     if let Some(step) = self.wire.steps.last_mut() {
@@ -479,9 +477,9 @@ impl<'h> Builder<'h> {
         }
     }
 
-    fn begin(&mut self, place: usize, at: Nanos, cause: Cause) {
+    fn begin(&mut self, place: usize, cause: Cause) {
         let from = self.wire.lines.len();
-        self.wire.steps.push(Step { place, at, cause, lines: from..from, cut: false, epoch: self.epoch });
+        self.wire.steps.push(Step { place, cause, lines: from..from, cut: false });
     }
 
     fn key(&self, branch: &str, sent_by: &str, method: &str) -> u64 {
@@ -606,7 +604,7 @@ impl<'h> Builder<'h> {
 
     fn send(&mut self, place: usize, at: Nanos, datagram: &'h Datagram) {
         if self.wire.steps.is_empty() {
-            self.begin(place, at, Cause::Other);
+            self.begin(place, Cause::Other);
         }
         let Some(index) = self.line(place, at, true, datagram) else { return };
         if let Some(step) = self.wire.steps.last_mut() {

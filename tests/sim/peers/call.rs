@@ -79,8 +79,6 @@ pub struct Caller {
 #[derive(Debug)]
 pub struct Callee {
     pub plan: CalleePlan,
-    /// The branch of its INVITE, and the sent-by.
-    pub branch: String,
     pub tags: Vec<String>,
     pub body: String,
     pub rings: bool,

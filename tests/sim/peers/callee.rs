@@ -55,14 +55,7 @@ impl Agent {
             answered: false,
             decided: false,
             dead: plan.silent,
-            part: Part::Callee(Callee {
-                branch: server.branch.clone(),
-                tags,
-                body,
-                rings: false,
-                acked: false,
-                plan: plan.clone(),
-            }),
+            part: Part::Callee(Callee { tags, body, rings: false, acked: false, plan: plan.clone() }),
         };
         server.call = Some(call.key);
         if plan.silent {

@@ -107,11 +107,6 @@ impl Phone {
         self.agent.address
     }
 
-    /// The daemon listens elsewhere now.
-    pub fn use_registrar(&mut self, registrar: SocketAddr) {
-        self.agent.registrar = registrar;
-    }
-
     pub fn deadline(&self) -> Option<Nanos> {
         self.agent.deadline()
     }
@@ -181,13 +176,6 @@ impl Phone {
         agent.registration.begin();
         self.settle();
         self.agent.refresh_now(now, post);
-    }
-
-    /// Another password, as its owner types it in after an admin changed it.
-    pub fn use_password(&mut self, password: String) {
-        if let Some(login) = &mut self.agent.login {
-            login.password = password;
-        }
     }
 
     /// From now on it means well. Calls in which it is dead stay so.

@@ -93,7 +93,6 @@ pub struct Client {
     pub attempt: u8,
     /// The ACK of a failure.
     pub ack: Vec<u8>,
-    pub began: Nanos,
     send_at: Option<Nanos>,
     interval: Nanos,
     ends_at: Nanos,
@@ -112,7 +111,6 @@ impl Client {
             dialog: 0,
             attempt: 0,
             ack: Vec::new(),
-            began: now,
             send_at: Some(now + T1),
             interval: T1,
             ends_at: now + PATIENCE,

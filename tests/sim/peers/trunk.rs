@@ -65,10 +65,6 @@ impl Trunk {
         self.agent.address
     }
 
-    pub fn use_registrar(&mut self, registrar: SocketAddr) {
-        self.agent.registrar = registrar;
-    }
-
     pub fn deadline(&self) -> Option<Nanos> {
         self.agent.deadline()
     }
@@ -161,14 +157,6 @@ impl Trunk {
     /// From now on it means well.
     pub fn well(&mut self) {
         self.agent.well = true;
-    }
-
-    pub fn is_ringing(&self) -> bool {
-        self.agent.is_ringing()
-    }
-
-    pub fn is_talking(&self) -> bool {
-        self.agent.is_talking()
     }
 
     pub fn is_at_rest(&self) -> bool {

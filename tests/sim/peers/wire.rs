@@ -21,11 +21,6 @@ pub fn session(message: &Message) -> Option<(u64, Option<&str>)> {
     Some((seconds, super::super::text::parameter(value, "refresher")))
 }
 
-/// Whether a list of tokens (Supported, Allow) names one.
-pub fn supports(message: &Message, tag: &str) -> bool {
-    all(message, "Supported", "k").flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(tag))
-}
-
 /// The values of Record-Route, in the order written.
 pub fn record_routes(message: &Message) -> Vec<String> {
     message.all(Name::RecordRoute).flat_map(values).map(str::to_owned).collect()

@@ -24,11 +24,9 @@ impl World {
             self.peers.push(Peer::Phone(Box::new(Phone::new(settings))));
             self.by_address.insert(planned.address, self.peers.len() - 1);
             self.history.cast.insert(planned.address, Role::Phone(index));
-            self.history.phones.push(PhoneOwner {
-                company: planned.company.clone(),
-                extension: planned.extension.clone(),
-                person: planned.person.clone(),
-            });
+            self.history
+                .phones
+                .push(PhoneOwner { company: planned.company.clone(), extension: planned.extension.clone() });
         }
         for (index, trunk) in model.trunks.iter().enumerate() {
             let is_probe = trunk.id == PROBE_COMPANY;
