@@ -12,7 +12,10 @@ const MOST: usize = 160;
 /// What went over the wire in the call that the entry at `place` belongs to, up to a little after it, and what else happened meanwhile.
 /// Without a call there: everything that was on the wire shortly before.
 pub fn draw(history: &History, place: usize) -> String {
+    // Another call may tell more than the one in which it shows.
+    let chosen = std::env::var("SIM_CALL").ok();
     let call_id = history.entries.get(place).and_then(|entry| datagram(entry)).and_then(call_of);
+    let call_id = chosen.as_deref().or(call_id);
     let mut lines = Vec::new();
     let names = names(history);
     for (at, entry) in history.entries.iter().enumerate().take(place + 40) {
@@ -70,7 +73,10 @@ fn line(
     let name = |address: &SocketAddr| names.get(address).cloned().unwrap_or_else(|| address.to_string());
     let belongs = |datagram: &Datagram| call_id.is_none() || call_of(datagram) == call_id;
     let label = |datagram: &Datagram| match &datagram.message {
-        Some(message) => message.label(),
+        Some(message) => match message.to_tag() {
+            Some(tag) => format!("{} to-tag {tag}", message.label()),
+            None => message.label(),
+        },
         None => format!("{} bytes that are no message", datagram.bytes.len()),
     };
     match &entry.what {

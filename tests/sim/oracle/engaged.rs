@@ -166,7 +166,9 @@ fn ended_dialogs<'h>(wire: &Wire<'h>) -> AHashMap<Dialog<'h>, Vec<usize>> {
         let dialog = (line.call_id, one, other);
         let life = &wire.lives[index];
         let end = match (life.end, life.doubtful) {
-            (_, Some(doubtful)) => doubtful,
+            (Some((_, Ending::Killed)) | None, Some(doubtful)) => doubtful,
+            // What was sure before the doubt is so still.
+            (Some((place, _)), Some(doubtful)) => place.min(doubtful),
             (Some((_, Ending::Final(401 | 407))), None) if client.server.is_some() => continue,
             (Some((_, Ending::Killed)) | None, None) => usize::MAX,
             (Some((place, _)), None) => place,
