@@ -16,12 +16,16 @@ pub fn draw(history: &History, place: usize) -> String {
     let chosen = std::env::var("SIM_CALL").ok();
     let call_id = history.entries.get(place).and_then(|entry| datagram(entry)).and_then(call_of);
     let call_id = chosen.as_deref().or(call_id);
+    let whole = std::env::var_os("SIM_WHOLE").is_some();
     let mut lines = Vec::new();
     let names = names(history);
     for (at, entry) in history.entries.iter().enumerate().take(place + 40) {
         if let Some(line) = line(history, &names, entry, call_id) {
             let mark = if at == place { ">>" } else { "  " };
             lines.push(format!("{mark} {:9.3} {line}", entry.at as f64 / 1e9));
+            if let (true, Some(datagram)) = (whole, datagram(entry)) {
+                lines.push(datagram.bytes.escape_ascii().to_string().replace("\\r\\n", "\n       "));
+            }
         }
     }
     let skipped = lines.len().saturating_sub(MOST);

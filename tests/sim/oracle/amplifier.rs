@@ -25,8 +25,8 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
             }
             let of = asked.entry(datagram.from).or_default();
             match &datagram.message {
-                Some(message) => of.extend(message.branch()),
-                None => unread.entry(datagram.from).or_default().push(&datagram.bytes),
+                Some(message) if std::str::from_utf8(&datagram.bytes).is_ok() => of.extend(message.branch()),
+                Some(_) | None => unread.entry(datagram.from).or_default().push(&datagram.bytes),
             }
         }
         for (place, sent) in reading.sent(step) {

@@ -510,7 +510,7 @@ impl<'h> Builder<'h> {
             from_tag: message.from_tag().unwrap_or_default(),
             to_tag: message.to_tag().unwrap_or_default(),
             key: self.key(branch, sent_by, method),
-            sure: sent || (whole && is_plain(message)),
+            sure: sent || (whole && std::str::from_utf8(&datagram.bytes).is_ok() && is_plain(message)),
         });
         self.wire.server_of.push(None);
         self.wire.client_of.push(None);
@@ -818,7 +818,8 @@ fn is_plain(message: &Message) -> bool {
     let odd = |byte: &u8| !(byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(byte));
     let names_fit = message.fields.iter().all(|field| {
         let line = &message.bytes[field.line.clone()];
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        // RFC 3261 §25.1 HCOLON: there may be room in front of the colon.
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii_end();
         !name.is_empty() && !name.iter().any(odd)
     });
     let length = match message.all(Name::ContentLength).count() {
@@ -838,7 +839,13 @@ fn is_plain(message: &Message) -> bool {
     let via = vias(message).next().is_some();
     let vias = vias(message)
         .all(|via| via.starts_with("SIP/2.0/UDP ") && !sent_by(via).is_empty() && parameter(via, "branch").is_some());
-    let tag = message.from_tag().is_some_and(|tag| !tag.is_empty());
+    // What a peer was told bent, and repeats, is no token perhaps.
+    let token = |value: Option<&str>| value.is_none_or(|value| !value.is_empty() && !value.as_bytes().iter().any(odd));
+    let written = |name: Name| message.first(name).and_then(|value| value.rsplit_once(";tag=")).map(|(_, tag)| tag);
+    let ends = |tag: Option<&str>| tag.map(|tag| tag.split(';').next().unwrap_or_default().trim().to_owned());
+    let (from, to) = (ends(written(Name::From)), ends(written(Name::To)));
+    let tokens = token(message.branch()) && token(from.as_deref()) && token(to.as_deref());
+    let tag = tokens && message.from_tag().is_some_and(|tag| !tag.is_empty());
     let to = message.first(Name::To).is_some_and(|to| to.contains("sip:"));
     let same = message.method().is_none_or(|own| own == method);
     number < 1 << 31
