@@ -14,8 +14,7 @@ use super::model::{
 mod broken;
 mod next;
 
-#[allow(unused_imports)] // for the world, which is not there yet
-pub use broken::{Broken, broken, worded};
+pub use broken::{broken, worded};
 pub use next::next;
 
 /// Outside callers: the block lists and routes of a drawn model are about these. More of them would seldom meet a sticky memory.
