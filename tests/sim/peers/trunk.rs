@@ -174,7 +174,8 @@ impl Trunk {
 
 /// The copy a stateless proxy would send on: one more Via, whose branch follows from the one below, and one hop less.
 fn forwarded(message: &Message, own: SocketAddr, branch: &str) -> Option<Vec<u8>> {
-    let text = message.text(0..message.bytes.len());
+    // What is no UTF-8 is not sent on.
+    let text = std::str::from_utf8(&message.bytes).ok()?;
     let via = message.fields.iter().find(|field| field.name == Name::Via)?;
     let hops = message.fields.iter().find(|field| field.name == Name::MaxForwards)?;
     let left = message.text(hops.value.clone()).parse::<u32>().ok()?.checked_sub(1)?;
