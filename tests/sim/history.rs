@@ -35,7 +35,7 @@ pub struct Datagram {
 }
 
 /// Who is behind an address of the simulated network. A phone that moves has several addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// The daemon: its sockets.
     Switchboard,
