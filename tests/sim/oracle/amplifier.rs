@@ -38,7 +38,9 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
                 let branch = message.branch().unwrap_or_default();
                 let names = |bytes: &&[u8]| bytes.windows(branch.len().max(1)).any(|part| part == branch.as_bytes());
                 let may_have_asked = || unread.get(&sent.to).is_some_and(|unread| unread.iter().any(names));
-                let asked = asked.get(&sent.to).is_some_and(|branches| branches.contains(branch));
+                // Whose phone was told another branch than the caller's repeats that one.
+                let repeats = !reading.intact.is(step.cause);
+                let asked = asked.get(&sent.to).is_some_and(|branches| repeats || branches.contains(branch));
                 if !answers && !asked && !may_have_asked() {
                     wrong(place, format!("{} to {}, from where nothing like it was asked", message.label(), sent.to));
                 }
@@ -92,7 +94,7 @@ fn cause_in_words(what: &What) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::staged::{PHONE, STRANGER, Stage, TRUNK, register, registered, request, response};
+    use super::super::staged::{DAEMON, PHONE, STRANGER, Stage, TRUNK, register, registered, request, response};
     use super::*;
 
     fn ask() -> String {
@@ -109,6 +111,18 @@ mod tests {
         stage.heard(STRANGER, &ask()).sent(STRANGER, &refusal(STRANGER, ""));
         stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).durable(1).sent(PHONE, &registered("z9hG4bK1", ""));
         assert_eq!(stage.judged(no_amplifier), [""; 0]);
+    }
+
+    #[test]
+    fn an_answer_under_a_branch_that_nobody_used_is_wrong_unless_its_maker_was_misled() {
+        let told = request("INVITE", DAEMON, "z9hG4bKo", "221@acme.example", "", "");
+        let ringing = response("180 Ringing", "INVITE", TRUNK, "z9hG4bKbent", "");
+        for (delivered, wrong) in [(told.clone(), 1), (told.replace("z9hG4bKo", "z9hG4bKp"), 0)] {
+            let mut stage = Stage::new();
+            stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKt", "221@acme.example", "", ""));
+            stage.delivered_as(PHONE, &told, &delivered).heard(PHONE, &ringing).sent(TRUNK, &ringing);
+            assert_eq!(stage.judged(no_amplifier).len(), wrong);
+        }
     }
 
     #[test]

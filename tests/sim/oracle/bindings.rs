@@ -1,9 +1,10 @@
 //! Invariant 16. **Atomic and ordered.** All contacts of one REGISTER or none; an older CSeq of the same Call-ID (late, duplicated or replayed) changes
 //! nothing; the 200 lists exactly what is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
+use super::intact::Intact;
 use super::kept::{Kept, State, UserName, steps};
 use crate::history::{History, Nanos, SECOND, What};
 use crate::text::{Message, Name, parameter, uri};
@@ -28,6 +29,10 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
     let mut asked: BTreeMap<(String, String), Asked> = BTreeMap::new();
     // The highest CSeq that changed something, by user and Call-ID: a binding may be gone, and its past is not.
     let mut newest: BTreeMap<(UserName, String), u32> = BTreeMap::new();
+    let intact = Intact::of(history);
+    // Who has bindings of which a bent REGISTER said something: the instance of a device, perhaps, which tells two bindings with one
+    // contact apart (RFC 5626 §6).
+    let mut bent: BTreeSet<UserName> = BTreeSet::new();
     for step in steps(history) {
         let entries = &history.entries[step.clone()];
         let first = &entries[0];
@@ -52,6 +57,11 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
         };
         let changed = user.as_ref().is_some_and(told);
         entries.iter().for_each(|entry| state.take(entry));
+        bent.retain(|user| state.live(user, first.at).next().is_some());
+        if let Some(user) = user.as_ref().filter(|_| changed && !intact.is(step.start)) {
+            bent.insert(user.clone());
+        }
+        let user = user.filter(|user| !bent.contains(user));
         if let (Some(message), Some(user), Some((cseq, _)), Some(key)) =
             (register, user, register.and_then(Message::cseq), register.and_then(key))
         {

@@ -61,7 +61,8 @@ pub(super) fn registrations_are_durable(reading: &Reading<'_>) -> Vec<Violation>
                     }
                     let own = own_register(reading, step, sent.to.ip(), message.branch(), changed, &now);
                     let branch = message.branch().unwrap_or_default();
-                    let Some(told) = own.as_ref().or_else(|| told.get(&(sent.to.ip(), branch))) else { continue };
+                    let told = told.get(&(sent.to.ip(), branch)).filter(|_| changed == 0).or(own.as_ref());
+                    let Some(told) = told else { continue };
                     if told.number > durable {
                         let words =
                             format!("200 to a REGISTER whose change {} is not durable (up to {durable})", told.number);
@@ -80,7 +81,13 @@ pub(super) fn registrations_are_durable(reading: &Reading<'_>) -> Vec<Violation>
             && let Some(message) = datagram.message.as_ref().filter(|message| message.is("REGISTER"))
             && let Some(own) = own_register(reading, step, datagram.from.ip(), message.branch(), changed, &now)
         {
-            told.insert((datagram.from.ip(), message.branch().unwrap_or_default()), own);
+            // A copy is absorbed or answered again, and comes to nothing new.
+            let known = told.entry((datagram.from.ip(), message.branch().unwrap_or_default()));
+            if changed == 0 {
+                known.or_insert(own)
+            } else {
+                known.insert_entry(own).into_mut()
+            };
         }
     }
     violations
@@ -188,6 +195,22 @@ mod tests {
         stage.heard(PHONE, &register("z9hG4bK2", "n", 2)).bindings(2, vec![binding]);
         stage.durable(1).sent(PHONE, &registered("z9hG4bK2", "X: 2\r\n"));
         assert_eq!(stage.judged(registrations_are_durable).len(), 1);
+    }
+
+    #[test]
+    fn a_copy_is_answered_with_what_the_first_came_to() {
+        let mut stage = Stage::new();
+        let (binding, first) = (stage.binding(3600), register("z9hG4bK1", "n", 1));
+        stage.heard(PHONE, &first).bindings(1, vec![binding]);
+        stage.heard(PHONE, &register("z9hG4bK2", "n", 2)).bindings(2, vec![]);
+        stage.heard(PHONE, &first).durable(2).sent(PHONE, &registered("z9hG4bK1", ""));
+        assert_eq!(stage.judged(registrations_are_durable), [""; 0]);
+        let other = registered("z9hG4bK1", "Contact: <sip:mallory@198.51.100.1:5060>\r\n");
+        stage.sent(PHONE, &other);
+        assert_eq!(
+            stage.judged(registrations_are_durable),
+            ["the 200 lists sip:mallory@198.51.100.1:5060, which the store was not told"]
+        );
     }
 
     #[test]

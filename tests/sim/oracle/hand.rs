@@ -156,10 +156,14 @@ impl Hand {
 
     /// The call by the trunk, as the store knows it now.
     pub fn stored(&mut self, decision: &DecisionRecord) {
-        let invite = Bytes::from(invite("+918041234500").replace('\n', "\r\n"));
+        self.stored_as(7, &invite("+918041234500"), decision);
+    }
+
+    pub fn stored_as(&mut self, call: u64, invite: &str, decision: &DecisionRecord) {
+        let invite = Bytes::from(invite.replace('\n', "\r\n"));
         let (local, remote) = (US.parse().unwrap(), TRUNK.parse().unwrap());
         self.changed(Change::Call(Box::new(SavedCall {
-            call: CallRef(7),
+            call: CallRef(call),
             company: Some(CompanyId::new("one")),
             trunk: Some(TrunkId::new("first")),
             from_user: None,

@@ -14,6 +14,7 @@ mod guard;
 #[cfg(test)]
 mod hand;
 mod in_time;
+mod intact;
 mod interpreter;
 mod kept;
 mod no_proof_no_ring;

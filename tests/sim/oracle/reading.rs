@@ -8,6 +8,7 @@ use super::super::history::{Datagram, Entry, History, Nanos, Role, What};
 use super::super::model::Model;
 use super::super::peers::attacker::is_forged;
 use super::super::text::Message;
+use super::intact::Intact;
 use super::proofs;
 
 /// One input of the engine and its answer.
@@ -32,6 +33,7 @@ pub(super) struct Step {
 pub(super) struct Reading<'h> {
     pub(super) history: &'h History,
     pub(super) steps: Vec<Step>,
+    pub(super) intact: Intact,
 }
 
 impl<'h> Reading<'h> {
@@ -74,7 +76,7 @@ impl<'h> Reading<'h> {
                 step.answer.end = place + 1;
             }
         }
-        Reading { history, steps }
+        Reading { history, steps, intact: Intact::of(history) }
     }
 
     pub(super) fn cause(&self, step: &Step) -> &'h Entry {

@@ -117,6 +117,7 @@ impl<'h> Judge<'h> {
         let words = words(entries);
         let mut invites = self.invites(entries);
         seen.moved = words.iter().map(|word| word.call).collect();
+        seen.told_to_wait = told_to_wait(entries).filter_map(Message::branch).map(str::to_owned).collect();
         // What a member's call did is remembered before anybody is chosen by it.
         self.note_ends(&seen, first);
         for (count, word) in words.iter().enumerate() {
@@ -525,11 +526,7 @@ impl<'h> Judge<'h> {
 
     /// Who was told 182 waits from then on, in the step the call is in.
     fn queue(&mut self, entries: &[Entry], at: Nanos) {
-        for entry in entries {
-            let What::Sent(datagram) = &entry.what else { continue };
-            let Some(message) = datagram.message.as_ref().filter(|message| message.status() == Some(182)) else {
-                continue;
-            };
+        for message in told_to_wait(entries) {
             let wanted = key(message);
             let branch = message.branch();
             for call in self.calls.values_mut() {
@@ -625,6 +622,15 @@ fn over(record: &CallRecord) -> Word<'_> {
         invite: None,
         over: Some(record),
     }
+}
+
+/// The callers' 182s that a step sent.
+fn told_to_wait(entries: &[Entry]) -> impl Iterator<Item = &Message> {
+    let sent = entries.iter().filter_map(|entry| match &entry.what {
+        What::Sent(datagram) => datagram.message.as_ref(),
+        _ => None,
+    });
+    sent.filter(|message| message.status() == Some(182))
 }
 
 /// What a step stored or recorded of calls: of each the last.

@@ -109,6 +109,25 @@ impl Stage {
         self.what(What::Put(Arc::clone(&datagram))).what(What::Heard(datagram))
     }
 
+    /// The network bends what the peer gave it.
+    pub(super) fn heard_as(&mut self, from: &str, given: &str, heard: &str) -> &mut Stage {
+        let given = self.datagram(from, DAEMON, given);
+        let heard = Arc::new(Datagram { id: given.id, ..Arc::into_inner(self.datagram(from, DAEMON, heard)).unwrap() });
+        self.what(What::Put(given)).what(What::Heard(heard))
+    }
+
+    /// The network bends what the engine sent.
+    pub(super) fn delivered_as(&mut self, to: &str, sent: &str, delivered: &str) -> &mut Stage {
+        let sent = self.datagram(DAEMON, to, sent);
+        let told = Arc::into_inner(self.datagram(DAEMON, to, delivered)).unwrap();
+        let told = Arc::new(Datagram { id: sent.id, ..told });
+        self.what(What::Sent(sent)).what(What::Delivered(told))
+    }
+
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
     pub(super) fn sent(&mut self, to: &str, text: &str) -> &mut Stage {
         let datagram = self.datagram(DAEMON, to, text);
         self.what(What::Sent(datagram))

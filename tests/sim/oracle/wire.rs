@@ -6,11 +6,12 @@
 
 use std::ops::Range;
 
-use ahash::{AHashMap, AHashSet, RandomState};
+use ahash::{AHashMap, RandomState};
 use switchboard::state::Saved;
 
-use super::super::history::{Datagram, History, MILLISECOND, Nanos, Role, SECOND, T1, What};
+use super::super::history::{Datagram, History, MILLISECOND, Nanos, SECOND, T1, What};
 use super::super::text::{Message, Name, parameter};
+use super::intact::Intact;
 
 /// RFC 3261's 64·T1.
 pub const PATIENCE: Nanos = 64 * T1;
@@ -38,8 +39,7 @@ pub struct Line<'h> {
     pub to_tag: &'h str,
     /// Of the server transaction (ACK: its INVITE's).
     pub key: u64,
-    /// It arrived as its sender gave it to the network, who had been told nothing damaged about this call that it might repeat, and is
-    /// written so that nobody can read it otherwise: an engine that does not obey it is wrong. Of any other message it is not known here what the engine made of it.
+    /// It arrived as its sender meant it ([`Intact`]), and is written so that nobody can read it otherwise: an engine that does not obey it is wrong. Of any other message it is not known here what the engine made of it.
     pub sure: bool,
 }
 
@@ -193,9 +193,7 @@ const STATELESS: [u16; 7] = [400, 401, 403, 407, 481, 505, 513];
 struct Builder<'h> {
     wire: Wire<'h>,
     hashing: RandomState,
-    put: AHashMap<u64, &'h Datagram>,
-    /// The calls of which a peer was told something that was damaged on its way: from then on it may repeat it.
-    misled: AHashSet<(Option<Role>, &'h str)>,
+    intact: Intact,
     servers: AHashMap<u64, usize>,
     clients: AHashMap<(&'h str, &'h str), usize>,
     epoch: usize,
@@ -230,8 +228,7 @@ impl<'h> Wire<'h> {
         let mut builder = Builder {
             wire,
             hashing: RandomState::with_seeds(1, 2, 3, 4),
-            put: AHashMap::new(),
-            misled: AHashSet::new(),
+            intact: Intact::of(history),
             servers: AHashMap::new(),
             clients: AHashMap::new(),
             epoch: 0,
@@ -418,9 +415,6 @@ impl<'h> Builder<'h> {
     fn run(&mut self, history: &'h History) {
         for (place, entry) in history.entries.iter().enumerate() {
             match &entry.what {
-                What::Put(datagram) => {
-                    self.put.insert(datagram.id, datagram);
-                }
                 What::Heard(datagram) => {
                     let next = self.wire.lines.len();
                     let read = datagram.message.is_some();
@@ -430,11 +424,7 @@ impl<'h> Builder<'h> {
                     let from = self.wire.lines.len();
                     self.wire.steps.last_mut().expect("just begun").lines = from..from;
                 }
-                What::Sent(datagram) => {
-                    self.put.insert(datagram.id, datagram);
-                    self.send(place, entry.at, datagram);
-                }
-                What::Delivered(datagram) => self.deliver(datagram),
+                What::Sent(datagram) => self.send(place, entry.at, datagram),
                 What::Fired => {
                     self.last_fired = entry.at;
                     self.wire.fired.push((entry.at, place));
@@ -471,7 +461,9 @@ impl<'h> Builder<'h> {
                     self.epoch += 1;
                     self.servers.clear();
                 }
-                What::Changed(..)
+                What::Put(_)
+                | What::Delivered(_)
+                | What::Changed(..)
                 | What::Refused(_)
                 | What::Recorded(_)
                 | What::Stood(_)
@@ -480,14 +472,6 @@ impl<'h> Builder<'h> {
                 | What::FaultsEnded
                 | What::Defect(_) => {}
             }
-        }
-    }
-
-    fn deliver(&mut self, datagram: &'h Datagram) {
-        let Some(sent) = self.put.get(&datagram.id).filter(|sent| sent.bytes != datagram.bytes) else { return };
-        let peer = self.wire.history.role(datagram.to);
-        for message in [&sent.message, &datagram.message].into_iter().flatten() {
-            self.misled.insert((peer, message.call_id()));
         }
     }
 
@@ -507,8 +491,7 @@ impl<'h> Builder<'h> {
         let (cseq, named) = message.cseq().unwrap_or((0, ""));
         let method = message.method().unwrap_or(named);
         let (branch, sent_by) = (parameter(via, "branch").unwrap_or_default(), sent_by(via));
-        let whole = self.put.get(&datagram.id).is_none_or(|put| put.bytes == datagram.bytes)
-            && !self.misled.contains(&(self.wire.history.role(datagram.from), message.call_id()));
+        let whole = self.intact.is(place);
         self.wire.lines.push(Line {
             place,
             at,

@@ -22,6 +22,8 @@ pub struct Seen {
     switches: BTreeMap<String, Switches>,
     /// The calls that did something.
     pub moved: BTreeSet<CallRef>,
+    /// The branches of the callers who were told to wait, one after another.
+    pub told_to_wait: BTreeSet<String>,
 }
 
 impl Seen {
@@ -32,6 +34,7 @@ impl Seen {
             bindings: BTreeMap::new(),
             switches: BTreeMap::new(),
             moved: BTreeSet::new(),
+            told_to_wait: BTreeSet::new(),
         }
     }
 
@@ -536,9 +539,10 @@ impl Look<'_, '_> {
         let others =
             self.calls.iter().filter(|(id, call)| **id != self.me && call.company.as_ref() == Some(&company.id));
         let waits = |call: &Call| {
-            call.queued.is_some_and(|(index, _)| {
-                call.decision.steps.get(index).is_some_and(|step| step.department.as_ref() == Some(&department.id))
-            })
+            call.branch.as_ref().is_some_and(|branch| self.seen.told_to_wait.contains(branch))
+                || call.queued.is_some_and(|(index, _)| {
+                    call.decision.steps.get(index).is_some_and(|step| step.department.as_ref() == Some(&department.id))
+                })
         };
         others.filter(|(_, call)| waits(call)).count()
     }

@@ -92,6 +92,55 @@ impl Story {
     }
 }
 
+/// Two calls ring one member each, in vain and equally long: for the one that comes second there may be no room in the line.
+fn second_of_two_left_while_the_first_waits(max_waiting: usize) -> Vec<String> {
+    let mut model = model();
+    (model.companies[0].departments[0].wait, model.companies[0].departments[0].max_waiting) = (60, max_waiting);
+    let mut hand = Hand::new(vec![model]);
+    hand.entry(crate::history::What::Fired);
+    for (extension, target) in PHONES {
+        hand.registered(extension, target);
+    }
+    let second = |text: String| text.replace("Call-ID: call", "Call-ID: other").replace("z9hG4bKtrunk", "z9hG4bKother");
+    let rings = |extension: &str| json!({ "extension": extension, "person": format!("{extension}@one") });
+    let skipped = |extension: &str, evidence: &str| {
+        let mut member = rings(extension);
+        member["skip"] = json!("ringing");
+        member["evidence"] = json!(evidence);
+        member
+    };
+    let with = |extension: &str, outcome: Option<&str>| member(extension, offer(1, outcome));
+    let number = "+918041234500";
+    hand.later(1);
+    hand.heard(TRUNK, &invite(number));
+    hand.claimed("201", 7, Some(SavedHold::Ringing));
+    hand.stored(&record(in_sales(&json!([with("201", None), rings("202")]))));
+    hand.sent(PHONES[0].1, &copy("a"));
+    hand.heard(TRUNK, &second(invite(number)));
+    hand.claimed("202", 8, Some(SavedHold::Ringing));
+    let other = in_sales(&json!([skipped("201", "by call 7"), with("202", None)]));
+    hand.stored_as(8, &second(invite(number)), &record(other));
+    hand.sent(PHONES[1].1, &second(copy("b")));
+    hand.later(5);
+    hand.entry(crate::history::What::Fired);
+    let waits = in_sales(&json!([with("201", Some("no-answer")), skipped("202", "by call 8")]));
+    hand.stored(&record(waits));
+    let mut left = in_sales(&json!([skipped("201", "by call 7"), with("202", Some("no-answer"))]));
+    left["steps"][0]["cause"] = json!("no-answer");
+    left["answer"] = json!({ "status": 480, "q850": 19, "cause": "no-answer", "text": "" });
+    hand.stored_as(8, &second(invite(number)), &record(left));
+    hand.sent(TRUNK, &refusal(182, 0).replace(" No\n", " Queued\n"));
+    hand.sent(TRUNK, &second(refusal(480, 19)));
+    routed_as_written(&hand.history).into_iter().map(|violation| violation.words).collect()
+}
+
+#[test]
+fn a_line_may_be_filled_in_the_very_step_that_leaves_no_room_for_another() {
+    assert_eq!(second_of_two_left_while_the_first_waits(1), Vec::<String>::new());
+    let found = second_of_two_left_while_the_first_waits(2);
+    assert!(found.iter().any(|words| words.contains("right is [\"(wait)\"]")), "{found:?}");
+}
+
 #[test]
 fn a_hunt_as_written_is_right() {
     assert_eq!(Story::right().found(), Vec::<String>::new());
