@@ -97,10 +97,15 @@ impl Engine {
     /// name of every user of whom a claim speaks.
     fn restore_claims(&mut self, now: Now, saved: &Saved) -> BTreeMap<UserId, PersonId> {
         let mut persons = BTreeMap::new();
-        // Held ones first: a wrap-up stands in the way of none.
-        let held = |hold: SavedHold| !matches!(hold, SavedHold::WrapUp(_));
-        let (first, second): (Vec<_>, Vec<_>) = saved.claims.iter().partition(|(_, claim)| held(claim.hold));
-        for (written, claim) in first.into_iter().chain(second) {
+        // Two that are one person today have one claim, by the call that lasts: of somebody who talks, not of a phone that is about
+        // to stop ringing. A wrap-up stands in the way of none.
+        let mut claims: Vec<_> = saved.claims.iter().collect();
+        claims.sort_by_key(|(_, claim)| match claim.hold {
+            SavedHold::OnCall => 0,
+            SavedHold::Ringing => 1,
+            SavedHold::WrapUp(_) => 2,
+        });
+        for (written, claim) in claims {
             let person = self.plan_user(&claim.user).map_or_else(|| written.clone(), |user| user.person.clone());
             persons.insert(claim.user.clone(), person.clone());
             let mut restored = restored_claim(now, claim);

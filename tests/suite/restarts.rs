@@ -331,6 +331,30 @@ fn a_call_whose_user_person_or_socket_is_another_after_the_restart_ends_in_order
 }
 
 #[test]
+fn two_who_are_one_person_after_the_restart_are_held_by_the_call_that_lasts() {
+    for (rings, states) in
+        [("asha", ["221@acme ringing", "222@acme on-call"]), ("ravi", ["221@acme on-call", "222@acme ringing"])]
+    {
+        let mut world = world();
+        world.phone_mut(rings).behave(Behaviour::ring_only());
+        let first = world.call("airtel", "+918041234567", "+919811112222");
+        world.pass(seconds(1));
+        let second = world.call("airtel", "+918041234567", "+919811113333");
+        world.pass(seconds(5));
+        assert_eq!(world.busy(), states);
+        world.restart_with(one_company(SALES, &[("221", "person = \"asha\""), ("222", "person = \"asha\"")]));
+        world.pass(seconds(5));
+        assert!(!world.phone_ref(rings).is_ringing());
+        assert_eq!(world.busy(), ["221@acme on-call", "222@acme on-call"], "she talks by her other phone");
+        let talks = if rings == "asha" { second } else { first };
+        world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, talks));
+        world.pass(seconds(60));
+        assert!(world.busy().is_empty());
+        world.end();
+    }
+}
+
+#[test]
 fn a_call_goes_on_by_another_socket_of_the_family() {
     let six = "[2001:db8::10]:5060";
     let mut world = World::with_listeners(one_company(SALES, &two()), &[six, SWITCHBOARD]);

@@ -13,6 +13,7 @@ use super::super::history::What;
 use super::super::text::{Message, parameter};
 use super::Violation;
 use super::engaged::{Engagement, UserName, engagements};
+use super::routed::person;
 use super::wire::{Wire, sent_by, vias};
 
 struct Books<'w, 'h> {
@@ -32,6 +33,8 @@ struct Books<'w, 'h> {
     /// Claims that were let go in this step.
     released: Vec<&'h SavedClaim>,
     changed: bool,
+    /// The version of the model that a start is by, within its step.
+    begun_with: Option<usize>,
     violations: Vec<Violation>,
 }
 
@@ -60,6 +63,7 @@ pub fn judge(wire: &Wire<'_>) -> Vec<Violation> {
         invites: AHashMap::new(),
         released: Vec::new(),
         changed: false,
+        begun_with: None,
         violations: Vec::new(),
     };
     books.run();
@@ -101,7 +105,8 @@ impl<'h> Books<'_, 'h> {
                     self.released.clear();
                     self.changed = false;
                 }
-                What::Started(saved, _) => {
+                What::Started(saved, version) => {
+                    self.begun_with = Some(*version);
                     self.claims = saved.claims.iter().map(|(person, claim)| (person.to_string(), claim)).collect();
                     self.live = saved.calls.iter().map(|call| call.call).collect();
                     for call in &saved.calls {
@@ -180,6 +185,7 @@ impl<'h> Books<'_, 'h> {
             return;
         }
         let last = place.saturating_sub(1);
+        let begun_with = self.begun_with.take();
         let ownerless: Vec<String> = self
             .claims
             .iter()
@@ -193,6 +199,11 @@ impl<'h> Books<'_, 'h> {
             let user = name_of(claim);
             let still =
                 self.claims.values().any(|other| is_held(other) && other.call == claim.call && name_of(other) == user);
+            // Two who are one person since the start have one claim, which another call holds then.
+            let persons = begun_with.and_then(|version| self.wire.history.models.get(version));
+            let company = persons.and_then(|model| model.company(&user.0));
+            let one_with = company.and_then(|company| self.claims.get(&person(company, &user.1)));
+            let still = still || one_with.is_some_and(|claim| is_held(claim));
             let engaged =
                 self.engagements_of(claim).find(|one| one.users.contains(&user) && one.from < last && one.to > last);
             if let Some(one) = engaged.filter(|_| !still) {

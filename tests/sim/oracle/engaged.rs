@@ -37,6 +37,8 @@ pub fn engagements(wire: &Wire<'_>) -> Vec<Engagement> {
     let mut all: Vec<Engagement> = Vec::new();
     // Until when each call has somebody on the line.
     let mut talks: AHashMap<usize, usize> = AHashMap::new();
+    // Who first answered a call without the tag that RFC 3261 §8.2.6.2 wants: a second one's dialog has the same name.
+    let mut untagged: AHashMap<usize, usize> = AHashMap::new();
     for (index, client) in wire.clients.iter().enumerate() {
         let first = wire.line(client.first);
         let Some(server) = client.server.map(|server| &wire.servers[server]) else { continue };
@@ -56,7 +58,8 @@ pub fn engagements(wire: &Wire<'_>) -> Vec<Engagement> {
             let known = answered.iter().any(|(tag, _)| *tag == heard.to_tag);
             // A phone that answers again when its call is over is followed, and not held (docs/choices.md).
             let over = answered.iter().all(|(_, until)| *until <= heard.place) && !answered.is_empty();
-            if !passed || known || over {
+            let is_nameless = heard.to_tag.is_empty() && *untagged.entry(call).or_insert(index) != index;
+            if !passed || known || over || is_nameless {
                 continue;
             }
             let until = talks_until(wire, &ends, heard);

@@ -22,6 +22,7 @@ use crate::text::{Message, Name, parameter};
 mod look;
 mod memory;
 
+pub use look::person;
 use look::{Look, Seen};
 use memory::Memories;
 
@@ -311,7 +312,7 @@ impl<'h> Judge<'h> {
         }
         let from = word.from_user.as_deref().and_then(|name| name.split_once('@'));
         if let (Err("busy"), Some((extension, company))) = (shown, from) {
-            let person = model.company(company).map(|company| look::person(company, extension));
+            let person = model.company(company).map(|company| person(company, extension));
             let busy =
                 person.is_some_and(|person| seen.claims_of(&self.state, &person, first.at).iter().any(Option::is_some));
             if !busy {
@@ -598,7 +599,7 @@ impl<'h> Judge<'h> {
                 let registered = look::registered(user, self.state.live(&name, first.at).next().is_some());
                 let switches = self.state.switches.get(&name).copied().unwrap_or_default();
                 let free = interpreter::against(company, user, switches, registered, first.wall).is_none()
-                    && !self.state.claims.contains_key(&look::person(company, &member.extension));
+                    && !self.state.claims.contains_key(&person(company, &member.extension));
                 if free {
                     missed.push(format!("call {id} waits, and {name} is free and was not offered it"));
                 }

@@ -343,7 +343,8 @@ impl Look<'_, '_> {
         let order = order.unwrap_or_else(|| {
             // Any order: as if those offered had come first, the caller's own before them.
             let mut order: Vec<usize> = (0..step.members.len()).collect();
-            order.sort_by_key(|position| (Some(*position) != own, !newly.contains(position)));
+            let number = |position: &usize| step.members[*position].offered.as_ref().map(|offer| offer.offer);
+            order.sort_by_key(|position| (Some(*position) != own, !newly.contains(position), number(position)));
             order
         });
         // the first `max-ring`, then the next. An offer that could not be made (R-8: the trunk has no room) is over at once; of a
