@@ -19,6 +19,7 @@ use crate::history::{Entry, History, Nanos, SECOND, What};
 use crate::model::{Company, Destination, Model};
 use crate::text::{Message, Name, parameter};
 
+mod line;
 mod look;
 mod memory;
 
@@ -261,6 +262,7 @@ impl<'h> Judge<'h> {
                 offered_at: &call.offered_at,
             };
             let mut said = look.judge(old, word.decision, &targets);
+            said.extend(look.out_of_turn(old, word.decision));
             said.into_iter().for_each(|words| self.say(format!("call {}: {words}", word.call)));
             said = self.finish(&call, word.decision, old, &first.what);
             said.into_iter().for_each(|words| self.say(format!("call {}: {words}", word.call)));
@@ -608,6 +610,11 @@ impl<'h> Judge<'h> {
         }
         missed.into_iter().for_each(|words| self.say(words));
     }
+}
+
+/// The person behind a user, as claims name it.
+pub(super) fn person(company: &Company, extension: &str) -> String {
+    look::person(company, extension)
 }
 
 /// `reject-busy` for `reject:busy`.
