@@ -120,9 +120,13 @@ impl<'h> Judge<'h> {
         seen.moved = words.iter().map(|word| word.call).collect();
         // What a member's call did is remembered before anybody is chosen by it.
         self.note_ends(&seen, first);
+        let mut offers = Vec::new();
         for (count, word) in words.iter().enumerate() {
             let alone = words.len() == 1;
-            self.word(word, first, &seen, alone && count == 0, &mut invites);
+            offers.extend(self.word(word, first, &seen, alone && count == 0, &mut invites));
+        }
+        if !self.cut_short {
+            self.out_of_turn(&offers, first);
         }
         self.answers(entries);
         self.queue(entries, first.at);
@@ -214,7 +218,7 @@ impl<'h> Judge<'h> {
         seen: &Seen,
         alone: bool,
         invites: &mut BTreeMap<Key, Vec<SocketAddr>>,
-    ) {
+    ) -> Vec<line::Offered> {
         let is_new = !self.calls.contains_key(&word.call);
         if is_new {
             let heard = match &first.what {
@@ -240,7 +244,8 @@ impl<'h> Judge<'h> {
                 self.arrival(word, message, first, seen);
             }
         }
-        let Some(mut call) = self.calls.get(&word.call).cloned() else { return };
+        let Some(mut call) = self.calls.get(&word.call).cloned() else { return Vec::new() };
+        let mut offered = Vec::new();
         let cut_off = word.over.is_some_and(|record| record.ended_by == switchboard::state::EndedBy::CutOff);
         let targets = call.key.as_ref().and_then(|key| invites.remove(key)).unwrap_or_default();
         if !call.cut_off && !cut_off {
@@ -262,14 +267,18 @@ impl<'h> Judge<'h> {
                 offered_at: &call.offered_at,
             };
             let mut said = look.judge(old, word.decision, &targets);
-            said.extend(look.out_of_turn(old, word.decision));
             said.into_iter().for_each(|words| self.say(format!("call {}: {words}", word.call)));
+            let version = &self.history.models[call.version];
+            if let Some(company) = call.company.as_deref().and_then(|id| version.company(id)) {
+                offered = line::offered(word.call, &call, company, old, word.decision);
+            }
             said = self.finish(&call, word.decision, old, &first.what);
             said.into_iter().for_each(|words| self.say(format!("call {}: {words}", word.call)));
         }
         self.remember(&mut call, word.decision, is_new, first);
         call.decision = word.decision.clone();
         self.calls.insert(word.call, call);
+        offered
     }
 
     ///
