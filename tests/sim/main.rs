@@ -32,6 +32,7 @@ mod faults;
 mod history;
 mod ladder;
 mod link;
+mod loss;
 mod marks;
 mod model;
 mod oracle;
