@@ -11,8 +11,8 @@ use crate::sip::Request;
 use crate::state::SavedBinding;
 use crate::time::{Instant, Now};
 
-use super::register::{self, Registered};
-use super::request::{Asked, Expiries};
+use super::register::{self, Change, Registered};
+use super::request::{Asked, Contacts, Expiries};
 use super::{Binding, RegisterRefusal};
 
 /// The most devices of one user. More are refused, and none is pushed out: whoever rings today rings tomorrow.
@@ -27,8 +27,22 @@ pub struct Location {
     deadlines: BTreeMap<(Instant, u64), UserId>,
     /// How many bindings each flow has.
     flows: Map<Flow, usize>,
+    /// Who unregistered, under which Call-ID and CSeq, and until when that is remembered. At most [`CONTACTS_PER_USER`] a user.
+    goodbyes: Map<UserId, Vec<Goodbye>>,
     serial: u64,
 }
+
+/// A REGISTER that removed devices. RFC 3261 §10.3 orders by bindings, and there may be none left to order by: a copy of an older one that
+/// comes late would bring the device back.
+#[derive(Clone, Debug)]
+struct Goodbye {
+    call_id: Bytes,
+    cseq: u32,
+    until: Instant,
+}
+
+/// No older REGISTER is taken after that: its nonce was made before, and serves for five minutes.
+const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// A binding whose time was over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +57,8 @@ impl Location {
     /// Nobody is registered. `hashing` keys the table.
     pub fn new(hashing: ahash::RandomState) -> Location {
         let flows = Map::with_hasher(hashing.clone());
-        Location { users: Map::with_hasher(hashing), deadlines: BTreeMap::new(), flows, serial: 0 }
+        let goodbyes = Map::with_hasher(hashing.clone());
+        Location { users: Map::with_hasher(hashing), deadlines: BTreeMap::new(), flows, goodbyes, serial: 0 }
     }
 
     /// RFC 3261 §10.3 for a REGISTER of this user: all its contacts or none. `flow` is where the request came from.
@@ -65,7 +80,18 @@ impl Location {
     pub(super) fn update(&mut self, now: Now, user: &UserId, asked: Asked) -> Result<Registered, RegisterRefusal> {
         let path = asked.path.iter().map(|value| value.to_vec()).collect();
         let stored = self.users.get(user).map_or(&[][..], Vec::as_slice);
+        let goodbyes = self.goodbyes.get(user).map_or(&[][..], Vec::as_slice);
+        let is_late = |goodbye: &Goodbye| {
+            goodbye.until > now.mono && goodbye.call_id == asked.call_id && goodbye.cseq >= asked.cseq
+        };
+        if !matches!(asked.contacts, Contacts::Fetch) && goodbyes.iter().any(is_late) {
+            return Err(RegisterRefusal::OutOfOrder);
+        }
+        let goodbye = Goodbye { call_id: asked.call_id.clone(), cseq: asked.cseq, until: now.mono + REMEMBERED };
         let mut update = register::apply(now.mono, stored, asked)?;
+        if update.changes.iter().any(|change| matches!(change, Change::Removed { .. })) {
+            self.remember(now.mono, user, goodbye);
+        }
         // Of several new devices the one written first comes first.
         for binding in update.new.iter_mut().rev() {
             self.serial += 1;
@@ -89,6 +115,15 @@ impl Location {
             false => self.users.insert(user.clone(), bindings),
         };
         Ok(Registered { contacts, path, changes: update.changes, restarted: update.restarted })
+    }
+
+    fn remember(&mut self, now: Instant, user: &UserId, goodbye: Goodbye) {
+        let known = self.goodbyes.entry(user.clone()).or_default();
+        known.retain(|other| other.until > now && other.call_id != goodbye.call_id);
+        if known.len() == CONTACTS_PER_USER {
+            known.remove(0);
+        }
+        known.push(goodbye);
     }
 
     /// Puts a user's devices back that were saved, in the order they rang in: those that have not run out since.
@@ -159,6 +194,7 @@ impl Location {
         let mut users: Vec<UserId> = self.users.keys().cloned().collect();
         users.sort();
         users.retain(|user| !keep(user));
+        self.goodbyes.retain(|user, _| keep(user));
         for user in &users {
             for binding in self.users.remove(user).into_iter().flatten() {
                 self.deadlines.remove(&(binding.expires_at, binding.serial));

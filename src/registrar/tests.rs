@@ -236,6 +236,20 @@ fn c49_an_older_or_equal_cseq_of_the_same_call_id_changes_nothing() {
     assert!(desk.hear(&register("boot2", 1, &["Contact: <sip:221@10.0.0.5>;expires=600"])).is_ok(), "another Call-ID");
 }
 
+/// A REGISTER that was overtaken by the device's goodbye does not bring it back.
+#[test]
+fn c49_an_older_cseq_changes_nothing_after_the_device_has_unregistered() {
+    let mut desk = Desk::open();
+    desk.hear(&register("boot1", 9, &["Contact: <sip:221@10.0.0.5>"])).unwrap();
+    desk.hear(&register("boot1", 11, &["Contact: <sip:221@10.0.0.5>;expires=0"])).unwrap();
+    let late = register("boot1", 10, &["Contact: <sip:221@10.0.0.5>;expires=600"]);
+    assert_eq!(desk.hear(&late), Err(RegisterRefusal::OutOfOrder));
+    assert!(desk.location.is_empty());
+    assert!(desk.hear(&register("boot1", 10, &[])).is_ok(), "asking changes nothing");
+    assert!(desk.hear(&register("boot1", 12, &["Contact: <sip:221@10.0.0.5>;expires=600"])).is_ok());
+    assert!(desk.hear(&register("boot2", 1, &["Contact: <sip:221@10.0.0.5>"])).is_ok(), "another Call-ID");
+}
+
 #[test]
 fn c50_all_contacts_or_none() {
     let mut desk = Desk::open();

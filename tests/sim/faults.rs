@@ -68,6 +68,8 @@ pub struct PhoneFaults {
     pub repeats_answer: u64,
     /// Hangs up (else the caller does).
     pub hangs_up: u64,
+    /// Sends a REGISTER before the one before it is answered.
+    pub impatient: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -152,7 +154,7 @@ impl Faults {
         let share = dice.of(&[150, 300, 500, 700]);
         let dice = &mut dice;
         let mut pick = |choices: &[u64]| if dice.thousandths(share) { dice.of(choices) } else { 0 };
-        Faults {
+        let mut faults = Faults {
             link: LinkFaults {
                 loss: pick(&[1, 10, 50, 100, 300]),
                 burst: pick(&[2, 10, 30]),
@@ -182,6 +184,7 @@ impl Faults {
                 reinvite: pick(&[50, 300]),
                 repeats_answer: pick(&[50, 300]),
                 hangs_up: pick(&[300, 700]),
+                impatient: 0,
             },
             trunk: TrunkFaults {
                 cancel: pick(&[50, 200, 500]),
@@ -223,7 +226,13 @@ impl Faults {
                 listeners: pick(&[1]) == 1,
                 switches: pick(&[3, 10]),
             },
+        };
+        // Added later, with dice of its own: the rest of a world stays as it was.
+        let mut dice = Dice::of_their_own(seed, "impatience", 0);
+        if dice.thousandths(300) {
+            faults.phone.impatient = dice.of(&[100, 500]);
         }
+        faults
     }
 
     /// Whether nothing goes wrong.
@@ -237,7 +246,7 @@ type Knob = fn(&mut Faults);
 
 impl Faults {
     /// Each leaves one fault out.
-    pub const KNOBS: [Knob; 56] = [
+    pub const KNOBS: [Knob; 57] = [
         |faults| faults.link.loss = 0,
         |faults| faults.link.burst = 0,
         |faults| faults.link.duplicate = 0,
@@ -264,6 +273,7 @@ impl Faults {
         |faults| faults.phone.reinvite = 0,
         |faults| faults.phone.repeats_answer = 0,
         |faults| faults.phone.hangs_up = 0,
+        |faults| faults.phone.impatient = 0,
         |faults| faults.trunk.cancel = 0,
         |faults| faults.trunk.cancel_late = 0,
         |faults| faults.trunk.repeats_invite = 0,
@@ -297,7 +307,7 @@ impl Faults {
     ];
 
     /// Their names.
-    pub const KNOB_NAMES: [&str; 56] = [
+    pub const KNOB_NAMES: [&str; 57] = [
         "link.loss",
         "link.burst",
         "link.duplicate",
@@ -324,6 +334,7 @@ impl Faults {
         "phone.reinvite",
         "phone.repeats_answer",
         "phone.hangs_up",
+        "phone.impatient",
         "trunk.cancel",
         "trunk.cancel_late",
         "trunk.repeats_invite",

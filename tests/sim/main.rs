@@ -32,6 +32,7 @@ mod faults;
 mod history;
 mod ladder;
 mod link;
+mod loss;
 mod marks;
 mod model;
 mod oracle;
@@ -76,16 +77,16 @@ fn worlds_keep_every_invariant() {
     for (seed, violation) in &sum.failures {
         say(&format!("seed {seed}: invariant {}: {}", violation.invariant, violation.words));
     }
+    // These worlds go where they are meant to go: fewer worlds reach less.
+    for name in marks::all() {
+        let count = sum.marks.get(name).copied().unwrap_or_default();
+        say(&format!("{count:>8} {name}"));
+    }
     if let (Some((seed, _)), Some(_)) = (sum.failures.first(), variable("SIM_BRIEF")) {
         panic!("{} of {seeds} seeds failed; see SIM_SEED={seed}", sum.failed);
     }
     if let Some((seed, violation)) = sum.failures.first() {
         panic!("{} of {seeds} seeds failed; the first:\n{}", sum.failed, run::explain(*seed, violation.invariant));
-    }
-    // These worlds go where they are meant to go: fewer worlds reach less.
-    for name in marks::all() {
-        let count = sum.marks.get(name).copied().unwrap_or_default();
-        say(&format!("{count:>8} {name}"));
     }
 }
 

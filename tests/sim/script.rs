@@ -135,6 +135,13 @@ impl Script {
     }
 }
 
+impl Script {
+    /// The phones of a model alone: nobody calls, and nothing comes over them.
+    pub fn of_phones(seed: u64, model: &Model) -> Script {
+        Script { phones: phones(seed, model), calls: Vec::new(), acts: Vec::new(), span: 0 }
+    }
+}
+
 fn phones(seed: u64, model: &Model) -> Vec<PlannedPhone> {
     let mut phones = Vec::new();
     for company in &model.companies {

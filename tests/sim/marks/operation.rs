@@ -9,7 +9,7 @@ use switchboard::state::{Change, Number, SavedHold};
 use crate::history::{History, Nanos, Role, SECOND, What};
 use crate::text::{Message, Name};
 
-pub const ALL: [&str; 29] = [
+pub const ALL: [&str; 30] = [
     "kill",
     "kill inside a write of the journal",
     "kill while a phone rings",
@@ -28,6 +28,7 @@ pub const ALL: [&str; 29] = [
     "a phone came back from another address",
     "old nonce refused as stale",
     "older REGISTER refused",
+    "spent count refused to its maker's host",
     "wrong password of an attacker refused",
     "attacker met with silence",
     "broken message refused",
@@ -69,6 +70,11 @@ pub fn reached(history: &History, reached: &mut BTreeSet<&'static str>) {
                     history.entries.get(place + 1).map(|next| &next.what),
                     Some(What::Sent(answer)) if answer.to == datagram.from
                 );
+                let is_echo = history.role(datagram.from).is_none()
+                    && datagram.message.as_ref().is_some_and(|message| message.is("REGISTER"));
+                if is_echo && answered {
+                    reached.insert("spent count refused to its maker's host");
+                }
                 if matches!(history.role(datagram.from), Some(Role::Attacker(_))) && !answered {
                     reached.insert("attacker met with silence");
                 }

@@ -21,6 +21,7 @@ mod no_proof_no_ring;
 mod nonces;
 mod nothing_left;
 mod one_outcome;
+mod passed_on;
 mod proofs;
 mod reading;
 mod retransmissions;
@@ -36,6 +37,7 @@ mod timely;
 mod transparent;
 mod unstoppable;
 mod wire;
+mod wrap_up;
 
 use super::history::{Entry, History, What};
 
@@ -52,7 +54,7 @@ pub struct Violation {
 
 /// Everything that is wrong in a history, in the order it happened.
 pub fn judge(history: &History) -> Vec<Violation> {
-    let judges: [fn(&History) -> Vec<Violation>; 9] = [
+    let judges: [fn(&History) -> Vec<Violation>; 10] = [
         defects,
         calls,
         routed::routed_as_written,
@@ -60,6 +62,7 @@ pub fn judge(history: &History) -> Vec<Violation> {
         nothing_left::bounded,
         bindings::bindings_atomic_and_ordered,
         guard::judge,
+        wrap_up::judge,
         configs::configs_whole_or_not_at_all,
         nothing_left::healing,
     ];
@@ -71,12 +74,13 @@ pub fn judge(history: &History) -> Vec<Violation> {
 /// 1 to 9 and 12: what is read from the wire, and from claims.
 fn calls(history: &History) -> Vec<Violation> {
     let wire = wire::Wire::read(history);
-    let judges: [fn(&wire::Wire<'_>) -> Vec<Violation>; 10] = [
+    let judges: [fn(&wire::Wire<'_>) -> Vec<Violation>; 11] = [
         exclusive::judge,
         one_outcome::judge,
         in_time::judge,
         answers::judge,
         right_choice::judge,
+        passed_on::judge,
         cancels::judge,
         acks::judge,
         retransmissions::judge,

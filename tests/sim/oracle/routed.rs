@@ -19,6 +19,7 @@ use crate::history::{Entry, History, Nanos, SECOND, What};
 use crate::model::{Company, Destination, Model};
 use crate::text::{Message, Name, parameter};
 
+mod line;
 mod look;
 mod memory;
 
@@ -121,9 +122,13 @@ impl<'h> Judge<'h> {
         seen.told_to_wait = told_to_wait(entries).filter_map(Message::branch).map(str::to_owned).collect();
         // What a member's call did is remembered before anybody is chosen by it.
         self.note_ends(&seen, first);
+        let mut offers = Vec::new();
         for (count, word) in words.iter().enumerate() {
             let alone = words.len() == 1;
-            self.word(word, first, &seen, alone && count == 0, &mut invites);
+            offers.extend(self.word(word, first, &seen, alone && count == 0, &mut invites));
+        }
+        if !self.cut_short {
+            self.out_of_turn(&offers, first);
         }
         self.answers(entries);
         self.queue(entries, first.at);
@@ -216,7 +221,7 @@ impl<'h> Judge<'h> {
         seen: &Seen,
         alone: bool,
         invites: &mut BTreeMap<Key, Vec<SocketAddr>>,
-    ) {
+    ) -> Vec<line::Offered> {
         let is_new = !self.calls.contains_key(&word.call);
         if is_new {
             let heard = match &first.what {
@@ -242,7 +247,8 @@ impl<'h> Judge<'h> {
                 self.arrival(word, message, first, seen);
             }
         }
-        let Some(mut call) = self.calls.get(&word.call).cloned() else { return };
+        let Some(mut call) = self.calls.get(&word.call).cloned() else { return Vec::new() };
+        let mut offered = Vec::new();
         let cut_off = word.over.is_some_and(|record| record.ended_by == switchboard::state::EndedBy::CutOff);
         let targets = call.key.as_ref().and_then(|key| invites.remove(key)).unwrap_or_default();
         if !call.cut_off && !cut_off {
@@ -265,12 +271,17 @@ impl<'h> Judge<'h> {
             };
             let mut said = look.judge(old, word.decision, &targets);
             said.into_iter().for_each(|words| self.say(format!("call {}: {words}", word.call)));
+            let version = &self.history.models[call.version];
+            if let Some(company) = call.company.as_deref().and_then(|id| version.company(id)) {
+                offered = line::offered(word.call, &call, company, old, word.decision);
+            }
             said = self.finish(&call, word.decision, old, &first.what);
             said.into_iter().for_each(|words| self.say(format!("call {}: {words}", word.call)));
         }
         self.remember(&mut call, word.decision, is_new, first);
         call.decision = word.decision.clone();
         self.calls.insert(word.call, call);
+        offered
     }
 
     ///
@@ -607,6 +618,11 @@ impl<'h> Judge<'h> {
         }
         missed.into_iter().for_each(|words| self.say(words));
     }
+}
+
+/// The person behind a user, as claims name it.
+pub(super) fn person(company: &Company, extension: &str) -> String {
+    look::person(company, extension)
 }
 
 /// `reject-busy` for `reject:busy`.

@@ -4,6 +4,7 @@
 //! forged datagram with every identifier right from the peer's own. What is forged says so in a header field, for the oracle alone.
 
 mod ask;
+mod echo;
 mod guesses;
 mod overheard;
 mod smuggles;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use self::ask::{Ask, branch, hexadecimal, offer, word};
+use self::echo::Echoes;
 use self::guesses::{Challenge, Guess};
 use self::overheard::Overheard;
 use super::super::dice::Dice;
@@ -68,6 +70,7 @@ enum Kind {
     Scan,
     Guess,
     Replay,
+    Echo,
     Spoof,
     Forge,
     Flood,
@@ -96,6 +99,7 @@ pub struct Attacker {
     /// Challenges of all kinds: their nonces may be of use elsewhere.
     harvested: Vec<Challenge>,
     overheard: Overheard,
+    echoes: Echoes,
 }
 
 impl Attacker {
@@ -112,6 +116,7 @@ impl Attacker {
             guesses: BTreeMap::new(),
             harvested: Vec::new(),
             overheard: Overheard::default(),
+            echoes: Echoes::default(),
         }
     }
 
@@ -168,6 +173,13 @@ impl Attacker {
         }
     }
 
+    /// REGISTERs and their answers it listens to closely.
+    pub fn follows(&mut self, datagram: &Datagram) {
+        if !self.stopped && self.settings.faults.replays > 0 {
+            self.echoes.follow(datagram);
+        }
+    }
+
     pub fn stop(&mut self) {
         self.stopped = true;
         self.due.clear();
@@ -185,6 +197,7 @@ impl Attacker {
             (Kind::Scan, faults.scans),
             (Kind::Guess, faults.guesses),
             (Kind::Replay, faults.replays),
+            (Kind::Echo, faults.replays.div_ceil(3)),
             (Kind::Spoof, faults.spoofs),
             (Kind::Forge, faults.spoofs.div_ceil(2)),
             (Kind::Smuggle, faults.smuggles),
@@ -223,6 +236,13 @@ impl Attacker {
                 None
             }
             Kind::Replay => self.overheard.replay(dice, &own.to_string()),
+            Kind::Echo => match self.echoes.echo(dice) {
+                Some((source, bytes)) => {
+                    post.send(source, target, bytes);
+                    return;
+                }
+                None => None,
+            },
             Kind::Spoof => self.overheard.spoof(dice, &own.to_string()),
             Kind::Forge => {
                 self.forge(dice, post);
@@ -244,7 +264,7 @@ impl Attacker {
         match (bytes, act.kind) {
             (Some(bytes), _) => post.send(own, target, bytes),
             // Nothing overheard yet.
-            (None, Kind::Replay | Kind::Spoof) if act.waited < 3 => {
+            (None, Kind::Replay | Kind::Echo | Kind::Spoof) if act.waited < 3 => {
                 self.at(now + 5 * SECOND + dice.below(10 * SECOND), Act { waited: act.waited + 1, ..act });
             }
             (None, _) => {}
@@ -499,6 +519,7 @@ impl Kind {
             Kind::Scan => "scan",
             Kind::Guess => "guess",
             Kind::Replay => "replay",
+            Kind::Echo => "echo",
             Kind::Spoof => "spoof",
             Kind::Forge => "forge",
             Kind::Flood => "flood",

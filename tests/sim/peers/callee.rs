@@ -11,7 +11,7 @@ use super::call::{Act, Call, Callee, Part};
 use super::dialog::{Dialog, Session};
 use super::plan::{CalleePlan, Despite, End, Which};
 use super::style::{Response, description};
-use super::together::{Together, sum};
+use super::together::{Side, Together, sum};
 use super::transaction::{PATIENCE, Purpose, Server};
 use super::{Post, wire};
 
@@ -164,6 +164,8 @@ impl Agent {
         call.plan(now + plan.leaves, Act::HangUp);
         call.agenda.extend(plan.dies.map(|after| (now + after, Act::Die)));
         call.agenda.extend(plan.reinvite.map(|after| (now + after, Act::Reinvite(at))));
+        let holds = Together::of(self.seed, &call.call_id);
+        call.agenda.extend(holds.of_side(Side::Callee).map(|after| (now + after, Act::Reinvite(at))));
     }
 
     /// RFC 4028 §9: what is said of a session timer to who asks.

@@ -10,7 +10,7 @@ use super::call::{Act, Call, Caller, Cancel, Outcome, Part};
 use super::dialog::Dialog;
 use super::plan::{CallerPlan, LATE_ZERO};
 use super::style::{Request, description};
-use super::together::Together;
+use super::together::{Side, Together};
 use super::transaction::{Client, Purpose};
 use super::{PlannedCall, Post, wire};
 
@@ -274,6 +274,7 @@ impl Agent {
         if let Some(after) = plan.reinvite {
             call.plan(now + after, Act::Reinvite(at));
         }
+        call.agenda.extend(together.of_side(Side::Caller).map(|after| (now + after, Act::Reinvite(at))));
         if let Some(after) = plan.dies {
             call.plan(now + after, Act::Die);
         }

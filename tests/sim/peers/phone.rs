@@ -154,9 +154,13 @@ impl Phone {
         agent.dial(now, planned, dialling, post);
     }
 
-    /// Its NAT gives it another address. It does not know: what it writes of itself stays.
+    /// Its NAT gives it another address. It does not know: what it writes of itself stays. An impatient one sees its network change, and
+    /// registers at once, whatever is still under way.
     pub fn move_to(&mut self, address: SocketAddr) {
         self.agent.address = address;
+        if self.agent.faults.impatient > 0 && !self.agent.well {
+            self.agent.registration.hurries = Some(0);
+        }
     }
 
     /// Forgets all calls and begins anew at another address, as the same device.
@@ -183,6 +187,7 @@ impl Phone {
         let agent = &mut self.agent;
         agent.well = true;
         agent.registration.failures = 0;
+        agent.registration.hurries = None;
         if agent.registration.next.is_some() && agent.registration.until.is_none() {
             agent.registration.next = Some(0);
         }

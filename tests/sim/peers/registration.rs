@@ -32,6 +32,8 @@ pub struct Registration {
     /// Failures in a row.
     pub failures: u32,
     pub in_flight: bool,
+    /// When the next follows whether or not this one was answered.
+    pub hurries: Option<Nanos>,
 }
 
 impl Registration {
@@ -52,11 +54,13 @@ impl Registration {
             next: None,
             failures: 0,
             in_flight: false,
+            hurries: None,
         }
     }
 
     pub fn deadline(&self) -> Option<Nanos> {
-        self.next.filter(|_| self.wanted && !self.in_flight)
+        let next = self.next.filter(|_| !self.in_flight);
+        next.into_iter().chain(self.hurries).min().filter(|_| self.wanted)
     }
 
     /// Begins anew, as after a restart.
@@ -68,6 +72,7 @@ impl Registration {
         self.next = None;
         self.failures = 0;
         self.in_flight = false;
+        self.hurries = None;
     }
 }
 
@@ -83,6 +88,18 @@ impl Agent {
     pub fn on_registration_due(&mut self, now: Nanos, post: &mut Post) {
         if self.registration.deadline().is_some_and(|at| at <= now) {
             self.send_register(now, 0, post);
+            // One at a time is enough of impatience.
+            self.registration.hurries = None;
+        }
+    }
+
+    /// RFC 3261 §10.2 has a phone wait for the answer. On links that lose and reorder, one that does not is overtaken by itself.
+    fn may_hurry(&mut self, now: Nanos) {
+        let often = if self.well { 0 } else { self.faults.impatient };
+        let registration = &mut self.registration;
+        registration.hurries = None;
+        if often > 0 && registration.dice.thousandths(often) {
+            registration.hurries = Some(now + registration.dice.of(&[1, 3, 20, 100, 400]) * MILLISECOND);
         }
     }
 
@@ -121,6 +138,10 @@ impl Agent {
         let mut client = Client::new(now, Purpose::Register, self.registrar, bytes);
         client.attempt = attempt;
         self.ask(now, client, post);
+        // What carries no credentials changes nothing, however late.
+        if !proof.is_empty() {
+            self.may_hurry(now);
+        }
     }
 
     /// A final response to a REGISTER.

@@ -13,6 +13,15 @@ pub struct Together {
     pub hang_up: Nanos,
     /// When one that sends a re-INVITE does so, after the answer.
     pub reinvite: Nanos,
+    /// Where one end holds the call and takes it up again, as people do: which, and both moments after the answer.
+    pub holds: Option<(Side, [Nanos; 2])>,
+}
+
+/// An end of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Caller,
+    Callee,
 }
 
 impl Together {
@@ -20,11 +29,20 @@ impl Together {
         let mut dice = Dice::of_their_own(seed, "together", sum(call_id));
         let all = dice.thousandths(125);
         let answer = (300 + dice.below(3_000)) * MILLISECOND;
-        Together {
-            answer: all.then_some(answer),
-            hang_up: (500 + 250 * dice.below(120)) * MILLISECOND,
-            reinvite: (200 + 100 * dice.below(60)) * MILLISECOND,
-        }
+        let hang_up = (500 + 250 * dice.below(120)) * MILLISECOND;
+        let reinvite = (200 + 100 * dice.below(60)) * MILLISECOND;
+        let holds = dice.thousandths(60).then(|| {
+            let held = (300 + dice.below(4_000)) * MILLISECOND;
+            (dice.of(&[Side::Caller, Side::Callee]), [held, held + (500 + dice.below(6_000)) * MILLISECOND])
+        });
+        Together { answer: all.then_some(answer), hang_up, reinvite, holds }
+    }
+}
+
+impl Together {
+    /// When that end asks for another description of the media.
+    pub fn of_side(&self, side: Side) -> impl Iterator<Item = Nanos> {
+        self.holds.filter(|(who, _)| *who == side).into_iter().flat_map(|(_, moments)| moments)
     }
 }
 

@@ -167,6 +167,11 @@ impl Trunk {
         self.agent.hang_up_all(now, post);
     }
 
+    /// What a call came to is wanted no more.
+    pub fn forget(&mut self, call: u64) {
+        self.agent.outcomes.remove(&call);
+    }
+
     pub fn outcome(&self, call: u64) -> Option<Outcome> {
         self.agent.outcomes.get(&call).copied()
     }

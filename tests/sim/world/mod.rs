@@ -7,6 +7,7 @@ mod network;
 mod people;
 mod process;
 mod running;
+mod steady;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -23,6 +24,7 @@ use switchboard::state::Number;
 use switchboard::time::{Instant, Now, WallTime};
 
 use fate::listeners;
+pub use steady::{Steady, steady};
 
 use crate::case::Case;
 use crate::dice::Dice;
@@ -180,6 +182,14 @@ impl World {
         let (seed, faults) = (case.seed, &case.faults);
         let model = with_probe(draw::drawn(seed, faults));
         let script = Script::drawn(seed, faults, &model);
+        let mut world = World::of(case, model, script);
+        world.schedule(case);
+        world
+    }
+
+    /// A world of that model and script, in which nothing is about to happen yet.
+    fn of(case: &Case, model: Model, script: Script) -> World {
+        let (seed, faults) = (case.seed, &case.faults);
         let kills_possible = faults.process.kills > 0 || faults.process.torn > 0;
         let (disk, saved) = if kills_possible { Disk::with_files() } else { Disk::none() };
         let last_change = saved.last;
@@ -236,7 +246,6 @@ impl World {
         };
         world.note(What::Started(Box::new(saved), 0));
         world.people(case);
-        world.schedule(case);
         world
     }
 

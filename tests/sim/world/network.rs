@@ -58,13 +58,17 @@ impl World {
 
     /// Attackers see some of what passes.
     pub(super) fn overhear(&mut self, datagram: &Arc<Datagram>) {
-        if self.history.faults.attack == Default::default() || self.well || !self.eavesdropping.thousandths(30) {
+        if self.history.faults.attack == Default::default() || self.well {
             return;
         }
+        let overheard = self.eavesdropping.thousandths(30);
         let now = self.now;
         for peer in &mut self.peers {
             if let Peer::Attacker(attacker) = peer {
-                attacker.overhears(now, datagram);
+                attacker.follows(datagram);
+                if overheard {
+                    attacker.overhears(now, datagram);
+                }
             }
         }
     }

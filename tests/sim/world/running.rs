@@ -19,12 +19,18 @@ impl World {
     }
 
     pub(super) fn fire(&mut self) {
+        let fired = self.history.entries.len();
         self.note(What::Fired);
         let now = self.clock();
         let engine = &mut self.engine;
         let done = catch_unwind(AssertUnwindSafe(|| engine.handle_timeout(now)));
         self.after_step(done.is_ok());
-        if self.process == Process::Runs && self.engine.poll_timeout().is_some_and(|at| at.as_nanos() <= self.now) {
+        // A datagram that could not be sent is an input of its own: after it, something may be due again.
+        let alone = !self.history.entries[fired..].iter().any(|entry| matches!(entry.what, What::Undeliverable(_)));
+        if alone
+            && self.process == Process::Runs
+            && self.engine.poll_timeout().is_some_and(|at| at.as_nanos() <= self.now)
+        {
             self.note(What::Defect(format!(
                 "13: time has passed, and the engine wants to be called again at {}",
                 self.now

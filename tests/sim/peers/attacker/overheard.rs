@@ -155,7 +155,7 @@ fn retagged(dice: &mut Dice, value: &str) -> String {
 }
 
 /// The text with the value of the first line of that name replaced.
-fn with_value(text: &str, message: &Message, name: Name, value: &str) -> String {
+pub(super) fn with_value(text: &str, message: &Message, name: Name, value: &str) -> String {
     let mut text = text.to_owned();
     // Of what is no UTF-8 there is no text.
     if let Some(field) =
