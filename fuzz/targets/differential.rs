@@ -242,7 +242,7 @@ fn same_address(what: &str, ours: &NameAddr<'_>, uri: &rsip::Uri, params: &[rsip
         _ => None,
     });
     let tag = tag.as_deref().map(|text| text.trim_start_matches(";tag=").trim());
-    assert_eq!(ours.tag().unwrap_or_default(), tag.unwrap_or_default().as_bytes(), "{what}: tag");
+    assert_eq!(ours.tag(), tag.map(str::as_bytes), "{what}: tag");
 }
 
 fn same_uri(what: &str, ours: &Uri<'_>, theirs: &rsip::Uri) {
