@@ -227,8 +227,13 @@ fn same_address(what: &str, ours: &NameAddr<'_>, uri: &rsip::Uri, params: &[rsip
     if ours.text.contains(&b'"') {
         return known(Known::Quotes);
     }
+    let spaced = ours.text.iter().any(u8::is_ascii_whitespace);
+    // Without angle brackets what stands in front of a `;` is the host's, or the port's, to rsip.
+    if spaced && !ours.text.contains(&b'<') {
+        return known(Known::Space);
+    }
     same_uri(what, &ours.uri, uri);
-    if ours.text.iter().any(u8::is_ascii_whitespace) {
+    if spaced {
         return known(Known::Space);
     }
     if twice(ours.params.iter().map(|(name, _)| name), b"tag") {
