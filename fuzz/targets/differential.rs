@@ -24,7 +24,8 @@ pub enum Known {
     Ipv6,
     /// rsip knows one kind of parameters; those of a user part (`sip:+358;phone-context=x@host`) are the URI's to it.
     ParametersInUser,
-    /// rsip takes any scheme, and none, for the beginning of a host.
+    /// rsip takes any scheme, and none, for the beginning of a host; but where a `://` stands anywhere behind the method,
+    /// also lines later, all in front of it is the Request-URI's scheme to it.
     Scheme,
     /// rsip does not unfold lines and ends a value at its first CRLF: it takes no message with a fold in its fields,
     /// except where the rest of it looks like a field.
@@ -76,8 +77,13 @@ fn rest(bytes: &[u8]) -> usize {
 
 fn compare(read: &Parsed, ours: &Message, theirs: &SipMessage) {
     if folded(ours) {
-        known(Known::Fold);
-        return;
+        return known(Known::Fold);
+    }
+    if let SipMessage::Request(rsip::Request { uri: rsip::Uri { scheme: Some(rsip::Scheme::Other(text)), .. }, .. }) =
+        theirs
+        && text.contains("\r\n")
+    {
+        return known(Known::Scheme);
     }
     match (read, theirs) {
         (Parsed::Request(request), SipMessage::Request(other)) => {
