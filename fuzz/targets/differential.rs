@@ -24,7 +24,8 @@ pub enum Known {
     Ipv6,
     /// rsip knows one kind of parameters; those of a user part (`sip:+358;phone-context=x@host`) are the URI's to it.
     ParametersInUser,
-    /// rsip takes any scheme, and none, for the beginning of a host.
+    /// rsip takes any scheme, and none, for the beginning of a host; but where a `://` stands anywhere behind the method,
+    /// also lines later, all in front of it is the Request-URI's scheme to it.
     Scheme,
     /// rsip does not unfold lines and ends a value at its first CRLF: it takes no message with a fold in its fields,
     /// except where the rest of it looks like a field.
@@ -76,8 +77,13 @@ fn rest(bytes: &[u8]) -> usize {
 
 fn compare(read: &Parsed, ours: &Message, theirs: &SipMessage) {
     if folded(ours) {
-        known(Known::Fold);
-        return;
+        return known(Known::Fold);
+    }
+    if let SipMessage::Request(rsip::Request { uri: rsip::Uri { scheme: Some(rsip::Scheme::Other(text)), .. }, .. }) =
+        theirs
+        && text.contains("\r\n")
+    {
+        return known(Known::Scheme);
     }
     match (read, theirs) {
         (Parsed::Request(request), SipMessage::Request(other)) => {
@@ -227,8 +233,13 @@ fn same_address(what: &str, ours: &NameAddr<'_>, uri: &rsip::Uri, params: &[rsip
     if ours.text.contains(&b'"') {
         return known(Known::Quotes);
     }
+    let spaced = ours.text.iter().any(u8::is_ascii_whitespace);
+    // Without angle brackets what stands in front of a `;` is the host's, or the port's, to rsip.
+    if spaced && !ours.text.contains(&b'<') {
+        return known(Known::Space);
+    }
     same_uri(what, &ours.uri, uri);
-    if ours.text.iter().any(u8::is_ascii_whitespace) {
+    if spaced {
         return known(Known::Space);
     }
     if twice(ours.params.iter().map(|(name, _)| name), b"tag") {
@@ -242,7 +253,7 @@ fn same_address(what: &str, ours: &NameAddr<'_>, uri: &rsip::Uri, params: &[rsip
         _ => None,
     });
     let tag = tag.as_deref().map(|text| text.trim_start_matches(";tag=").trim());
-    assert_eq!(ours.tag().unwrap_or_default(), tag.unwrap_or_default().as_bytes(), "{what}: tag");
+    assert_eq!(ours.tag(), tag.map(str::as_bytes), "{what}: tag");
 }
 
 fn same_uri(what: &str, ours: &Uri<'_>, theirs: &rsip::Uri) {

@@ -462,6 +462,10 @@ fn top_via(message: &Message) -> Result<Range<u32>, Fault> {
 /// Where a From or To and its tag are; the tag's place is empty where it has none.
 fn name_addr(bytes: &[u8], value: &[u8], fault: Fault) -> Result<(Range<u32>, Range<u32>), Fault> {
     let read = NameAddr::parse(value).map_err(|_| fault)?;
+    // RFC 3261 §25.1 (tag-param): to one reader a tag without a value is none, to another one that is empty.
+    if read.params.iter().any(|(name, value)| value.is_none() && name.eq_ignore_ascii_case(b"tag")) {
+        return Err(fault);
+    }
     let tag = match read.tag() {
         Some(tag) => place(bytes, tag).ok_or(fault)?,
         None => 0..0,
@@ -732,6 +736,9 @@ mod tests {
             ("abc", "a b", Fault::BadCallId),
             ("<sip:2@a.example>", "<sip:2@a.example", Fault::BadFrom),
             ("To: <sip:1@a.example>", "To: <sip:1@a.example>, <sip:2@b>", Fault::BadTo),
+            (";tag=f", ";tag", Fault::BadFrom),
+            ("To: <sip:1@a.example>", "To: <sip:1@a.example>;TAG", Fault::BadTo),
+            ("To: <sip:1@a.example>", "To: sip:1@a.example;x=y ; tag ;tag=t", Fault::BadTo),
             ("SIP/2.0/UDP 192.0.2.9", "SIP/2.0 192.0.2.9", Fault::BadVia),
             ("bK1", "bK1,", Fault::BadVia),
             ("bK1", "bK1,,SIP/2.0/UDP x", Fault::BadVia),

@@ -9,7 +9,8 @@
 //! identity nobody can send what looks like a frame.
 //!
 //! Numbers are little-endian. A process that is killed while it appends leaves a beginning of what it wrote: the last frame may
-//! be short. Whatever else is wrong is damage.
+//! be short. Whatever else is wrong is damage, in the last frame too: a frame whose bytes are all there and whose checksum is wrong
+//! was written whole, and what followed from it may have been sent.
 
 use std::ops::Range;
 
@@ -26,6 +27,9 @@ pub(super) const VERSION: u32 = 1;
 
 /// How long a header is.
 pub(super) const HEADER: usize = 32;
+
+/// The most bytes of a file. No version may write more than this: a frame that would reach beyond it is damage.
+pub(super) const MOST: u64 = 32 << 20;
 
 /// Length and CRC-32 before the number.
 const PREFIX: usize = 8;
@@ -129,7 +133,7 @@ pub(super) enum End {
     Whole,
     /// Within the last frame, which begins there.
     Torn(usize),
-    /// What begins there is no frame, and whole ones come after it.
+    /// What begins there is no frame, and not the beginning of one.
     Damaged(usize),
 }
 
@@ -139,16 +143,31 @@ pub(super) fn walk(bytes: &[u8], identity: &Identity) -> Walk {
     let mut last = Number(0);
     while at < bytes.len() {
         let Some((number, change)) = frame(bytes, identity, at).filter(|(number, _)| *number > last) else {
-            // Damage looks like a tear until a whole frame turns up behind it.
-            let whole = |later| frame(bytes, identity, later).is_some_and(|(number, _)| number > last);
-            let more = (at + 1..bytes.len()).any(whole);
-            let end = if more { End::Damaged(at) } else { End::Torn(at) };
+            let end = if is_torn(bytes, identity, at, last) { End::Torn(at) } else { End::Damaged(at) };
             return Walk { frames, end };
         };
         (at, last) = (change.end, number);
         frames.push((number, change));
     }
     Walk { frames, end: End::Whole }
+}
+
+/// Whether what is left from there on can be all that was written of a frame behind the one of that number.
+fn is_torn(bytes: &[u8], identity: &Identity, at: usize, last: Number) -> bool {
+    let left = bytes.get(at..).unwrap_or_default();
+    let Some(length) = word(left, 0).and_then(|length| usize::try_from(length).ok()) else { return true };
+    let end = at.saturating_add(PREFIX).saturating_add(length);
+    // Such a frame would be whole, or nobody wrote it.
+    if length < NUMBER || end <= bytes.len() || u64::try_from(end).is_ok_and(|end| end > MOST) {
+        return false;
+    }
+    // The length itself may be what is damaged: then the frame ends with the file, or whole ones come after it.
+    let ends_here = left.get(PREFIX..).is_some_and(|body| {
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes();
+        word(left, 4) == Some(checksum(identity, [&length, body]))
+    });
+    let whole = |later| frame(bytes, identity, later).is_some_and(|(number, _)| number > last);
+    !ends_here && !(at + 1..bytes.len()).any(whole)
 }
 
 /// The frame that begins there, if one does and is whole.
@@ -199,6 +218,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn damage_that_reaches_into_the_last_frame_is_no_torn_end() {
+        let changes: Vec<Change> = (1..=3).map(samples::pointer).collect();
+        let (mut bytes, ends) = file(&changes);
+        for byte in &mut bytes[ends[1] - 2..ends[1] + 2] {
+            *byte ^= 0xff;
+        }
+        let walked = walk(&bytes, &IDENTITY);
+        assert_eq!(walked.frames.len(), 1);
+        assert_eq!(walked.end, End::Damaged(ends[0]), "two changes are gone, and a kill leaves one unfinished");
+    }
+
+    #[test]
+    fn a_last_frame_that_is_all_there_and_wrong_was_not_torn() {
+        let changes: Vec<Change> = (1..=2).map(samples::pointer).collect();
+        let (sound, ends) = file(&changes);
+        let last = ends[0];
+        let with = |at: usize, byte: u8| {
+            let mut bytes = sound.clone();
+            bytes[at] = byte;
+            walk(&bytes, &IDENTITY).end
+        };
+        assert_eq!(with(sound.len() - 1, 0xc1), End::Damaged(last), "its change");
+        assert_eq!(with(last + 4, !sound[last + 4]), End::Damaged(last), "its checksum");
+        assert_eq!(with(last, 3), End::Damaged(last), "a length that no frame has");
+        assert_eq!(with(last, 0xff), End::Damaged(last), "its length, as if more were to come");
+        assert_eq!(with(last + 3, 0xff), End::Damaged(last), "its length, longer than a journal");
+        let mut longer = [sound.clone(), vec![0; 16]].concat();
+        assert_eq!(walk(&longer, &IDENTITY).end, End::Damaged(sound.len()), "something else behind it");
+        longer.truncate(sound.len() + 3);
+        assert_eq!(walk(&longer, &IDENTITY).end, End::Torn(sound.len()), "of which too little is there to tell");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -227,8 +279,27 @@ mod tests {
             let begins = hit.checked_sub(1).map_or(HEADER, |last| ends[last]);
             let walked = walk(&bytes, &IDENTITY);
             prop_assert_eq!(walked.frames.len(), hit);
-            let expected = if hit + 1 == changes.len() { End::Torn(begins) } else { End::Damaged(begins) };
-            prop_assert_eq!(walked.end, expected);
+            prop_assert_eq!(walked.end, End::Damaged(begins));
+        }
+
+        #[test]
+        fn bytes_overwritten_before_the_end_are_never_taken_for_a_torn_end(
+            changes in samples::history(6),
+            at in any::<prop::sample::Index>(),
+            comes in prop::collection::vec(any::<u8>(), 1..17),
+        ) {
+            prop_assume!(changes.len() > 1);
+            let (sound, ends) = file(&changes);
+            let mut bytes = sound.clone();
+            // It begins in a frame that is not the last, and may well end in the next one.
+            let at = HEADER + at.index(ends[ends.len() - 2] - HEADER);
+            let until = (at + comes.len()).min(bytes.len());
+            bytes[at..until].copy_from_slice(&comes[..until - at]);
+            let first = bytes.iter().zip(&sound).position(|(one, other)| one != other);
+            prop_assume!(first.is_some_and(|first| first < ends[ends.len() - 2]));
+            let hit = ends.iter().filter(|end| first.is_some_and(|first| **end <= first)).count();
+            let begins = hit.checked_sub(1).map_or(HEADER, |last| ends[last]);
+            prop_assert_eq!(walk(&bytes, &IDENTITY).end, End::Damaged(begins));
         }
 
         #[test]

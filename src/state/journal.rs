@@ -17,7 +17,7 @@ use super::fault::StoreError;
 use super::frame::{self, End, HEADER, Head, Identity};
 
 /// The most bytes both files hold together.
-pub const LIMIT: u64 = 64 << 20;
+pub const LIMIT: u64 = 2 * frame::MOST;
 
 /// A file in which everything is durable is emptied in its place once it has grown to this.
 const SMALL: u64 = 1 << 20;
@@ -76,7 +76,10 @@ fn read_file(
         End::Whole => {}
         End::Torn(at) => remains.torn.push((path.clone(), length(at), length(bytes.len().saturating_sub(at)))),
         End::Damaged(at) => {
-            return Err(StoreError::damaged(&path, format!("byte {at} begins no whole change, and changes follow")));
+            return Err(StoreError::damaged(
+                &path,
+                format!("byte {at} begins no change, and none that a kill cut off"),
+            ));
         }
     }
     for (number, range) in walked.frames {
