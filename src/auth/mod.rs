@@ -19,6 +19,8 @@ mod trunks;
 
 use digest::Algorithm;
 
+pub(crate) use nonce::LIFETIME as NONCE_LIFETIME;
+
 pub use digest::{Asker, Digest, Offer, Offered, Refusal, Staleness};
 pub use origin::{Origin, TrunkProof, UserProof};
 pub use patience::{Patience, Silence, Standing};

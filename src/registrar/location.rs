@@ -11,8 +11,9 @@ use crate::sip::Request;
 use crate::state::SavedBinding;
 use crate::time::{Instant, Now};
 
-use super::register::{self, Registered};
-use super::request::{Asked, Expiries};
+use super::departed::Departed;
+use super::register::{self, Change, Registered};
+use super::request::{Asked, Contacts, Expiries};
 use super::{Binding, RegisterRefusal};
 
 /// The most devices of one user. More are refused, and none is pushed out: whoever rings today rings tomorrow.
@@ -27,6 +28,7 @@ pub struct Location {
     deadlines: BTreeMap<(Instant, u64), UserId>,
     /// How many bindings each flow has.
     flows: Map<Flow, usize>,
+    departed: Departed,
     serial: u64,
 }
 
@@ -43,7 +45,8 @@ impl Location {
     /// Nobody is registered. `hashing` keys the table.
     pub fn new(hashing: ahash::RandomState) -> Location {
         let flows = Map::with_hasher(hashing.clone());
-        Location { users: Map::with_hasher(hashing), deadlines: BTreeMap::new(), flows, serial: 0 }
+        let departed = Departed::new(hashing.clone());
+        Location { users: Map::with_hasher(hashing), deadlines: BTreeMap::new(), flows, departed, serial: 0 }
     }
 
     /// RFC 3261 §10.3 for a REGISTER of this user: all its contacts or none. `flow` is where the request came from.
@@ -65,6 +68,10 @@ impl Location {
     pub(super) fn update(&mut self, now: Now, user: &UserId, asked: Asked) -> Result<Registered, RegisterRefusal> {
         let path = asked.path.iter().map(|value| value.to_vec()).collect();
         let stored = self.users.get(user).map_or(&[][..], Vec::as_slice);
+        let (call_id, cseq) = (asked.call_id.clone(), asked.cseq);
+        if !matches!(asked.contacts, Contacts::Fetch) && self.departed.is_late(now.mono, user, &call_id, cseq) {
+            return Err(RegisterRefusal::OutOfOrder);
+        }
         let mut update = register::apply(now.mono, stored, asked)?;
         // Of several new devices the one written first comes first.
         for binding in update.new.iter_mut().rev() {
@@ -74,6 +81,13 @@ impl Location {
         for binding in &update.gone {
             self.deadlines.remove(&(binding.expires_at, binding.serial));
             self.leave(binding.flow);
+        }
+        // Of what is gone: its own series, and the one that ended it.
+        for other in update.restarted.iter().filter(|binding| binding.call_id != call_id) {
+            self.departed.note(now.mono, user, &other.call_id, other.cseq);
+        }
+        if update.changes.iter().any(|change| matches!(change, Change::Removed { .. })) {
+            self.departed.note(now.mono, user, &call_id, cseq);
         }
         for binding in &update.new {
             self.deadlines.insert((binding.expires_at, binding.serial), user.clone());
@@ -149,6 +163,7 @@ impl Location {
                 self.users.remove(&user);
             }
             self.leave(binding.flow);
+            self.departed.note(now, &user, &binding.call_id, binding.cseq);
             expired.push(Expired { user, contact: binding.contact });
         }
         expired
@@ -159,6 +174,7 @@ impl Location {
         let mut users: Vec<UserId> = self.users.keys().cloned().collect();
         users.sort();
         users.retain(|user| !keep(user));
+        self.departed.retain(keep);
         for user in &users {
             for binding in self.users.remove(user).into_iter().flatten() {
                 self.deadlines.remove(&(binding.expires_at, binding.serial));
