@@ -218,14 +218,17 @@ impl Engine {
         let source = self.flow_of(saved.source);
         let caller = peer(&saved.caller);
         let from_user = saved.from_user.as_ref().map(&user_of);
-        // Its INVITE is answered in a transaction of its own, and copies of it are absorbed there (RFC 6026 §7.1).
+        // Its INVITE is answered in a transaction of its own, and copies of it are absorbed there (RFC 6026 §7.1). So are those
+        // of one that was refused while its phones may ring still: as a new call it would ring them twice, and an answer of
+        // the old one would go up in the new one's transaction.
         let is_fresh = saved.answered_at.is_some_and(|at| now.wall.since(at) < self.timing.patience());
-        let server = if refusal.is_some() || is_fresh {
+        let is_refused = !answered && saved.final_sent.is_some();
+        let server = if refusal.is_some() || is_fresh || is_refused {
             self.open_server(now, Arc::clone(&request), source, ServerOwner::Call(id))
         } else {
             super::transactions::ServerId(self.next_id())
         };
-        if is_fresh {
+        if is_fresh || is_refused {
             self.suppose_answered(now, server);
         }
         if let Some(company) = &saved.company {

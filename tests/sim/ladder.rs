@@ -96,8 +96,9 @@ fn line(
         }
         What::Heard(_) | What::Sent(_) | What::Undeliverable(_) => None,
         What::Changed(number, change) => {
+            let longest = if std::env::var_os("SIM_WHOLE").is_some() { usize::MAX } else { 110 };
             let text = format!("{change:?}");
-            Some(format!("     change {}: {}", number.0, text.chars().take(110).collect::<String>()))
+            Some(format!("     change {}: {}", number.0, text.chars().take(longest).collect::<String>()))
         }
         What::Durable(_) => None,
         What::Adopted(version) => Some(format!("version {version} of the configuration is adopted")),

@@ -7,7 +7,7 @@
 //! | `SIM_FIRST=7000` | the first of their seeds |
 //! | `SIM_SEED=17` | that seed alone, with all that is known of a failure |
 //! | `SIM_CALL=CALL-ID` | which call is drawn; else that in which the failure shows |
-//! | `SIM_WHOLE=1` | messages are shown whole |
+//! | `SIM_WHOLE=1` | messages and changes are shown whole |
 //! | `SIM_STOP=1` | no more worlds once one has failed |
 //! | `SIM_BRIEF=1` | failures in a line each, none made smaller |
 //! | `SIM_HASHES=FILE` | `equal_seeds_are_equal_worlds` compares with the file, or writes it where there is none |

@@ -151,6 +151,40 @@ fn copies_of_an_answer_and_of_its_invite_still_find_their_way() {
 }
 
 #[test]
+fn a_copy_of_an_invite_that_was_refused_is_no_new_call_while_its_phones_may_ring() {
+    for refused_by in ["the restart", "the caller"] {
+        let mut world = World::new(one_company(SALES, &two()));
+        register(&mut world, SWITCHBOARD, ASHA, &format!("sip:221@{ASHA}"), "221", "boot", 1);
+        let mut caller = from_trunk("copies");
+        let invite = caller.request("INVITE", "", "");
+        world.say(TRUNK, &invite);
+        let offered = world.expect(ASHA, "INVITE");
+        world.say(ASHA, &respond(&offered, "180 Ringing", "asha", "", ""));
+        world.expect(TRUNK, "SIP/2.0 180");
+        if refused_by == "the caller" {
+            let cancel = caller.cancel("");
+            world.say(TRUNK, &cancel);
+            world.expect(TRUNK, "SIP/2.0 487");
+        } else {
+            world.restart();
+            world.expect(TRUNK, "SIP/2.0 500");
+        }
+        world.expect(ASHA, "CANCEL");
+        world.restart();
+        world.expect(ASHA, "CANCEL");
+        world.say(TRUNK, &invite);
+        world.expect_no(ASHA, "INVITE");
+        world.expect_no(TRUNK, "SIP/2.0 100");
+        // Her answer crosses all of it, and goes to the caller as that of the one call there is.
+        world.say(ASHA, &respond(&offered, "200 OK", "asha", &format!("Contact: <sip:221@{ASHA}>\r\n"), ""));
+        world.expect(TRUNK, "SIP/2.0 200");
+        assert_eq!(world.busy(), ["221@acme on-call"]);
+        hang_up(&mut world, &mut Party::callee(ASHA, &offered, "asha"), TRUNK);
+        world.end();
+    }
+}
+
+#[test]
 fn registrations_come_back_as_they_were_but_for_those_that_have_run_out_or_gone() {
     let mut world = world();
     let before = format!("{:?}", world.command(Command::Registrations));

@@ -35,7 +35,14 @@ pub(super) fn nonce_once(reading: &Reading<'_>) -> Vec<Violation> {
         if let Some((datagram, message)) = heard.filter(|_| step.prover.is_some())
             && message.is("REGISTER")
         {
-            proven.insert((datagram.from.ip(), message.branch().unwrap_or_default()), number);
+            // A copy of one that is about to be answered asks nothing new.
+            let key = (datagram.from.ip(), message.branch().unwrap_or_default());
+            let answers =
+                reading.sent(step).any(|(_, sent)| sent.message.as_ref().is_some_and(|it| it.status().is_some()));
+            let changes = reading.answer(step).any(|(_, entry)| matches!(entry.what, What::Changed(..)));
+            if answers || changes || !proven.contains_key(&key) {
+                proven.insert(key, number);
+            }
         }
         let mut accepted: Vec<(usize, usize)> = Vec::new();
         for (place, sent) in reading.sent(step) {

@@ -8,9 +8,10 @@ use switchboard::state::Change;
 use super::super::history::{History, Role, What};
 use super::super::script::PROBE_COMPANY;
 use super::Violation;
+use super::wire::{PATIENCE, T4};
 
-/// Invariant 11. At the last look, long after the last call and `max-call`, nothing is left; at the first, long after the last call, nothing but the
-/// dialogs of phones that vanished in them.
+/// Invariant 11. At the last look, long after the last call and `max-call`, nothing is left; at the first, long after the last call and where
+/// nothing has been said for 64·T1, nothing but the dialogs of phones that vanished in them.
 pub fn empty_when_quiet(history: &History) -> Vec<Violation> {
     let mut violations = Vec::new();
     let looks: Vec<_> = (history.entries.iter().enumerate())
@@ -29,7 +30,14 @@ pub fn empty_when_quiet(history: &History) -> Vec<Violation> {
     if let Some((place, audit, _)) = looks.first() {
         let pending =
             [audit.server_transactions, audit.client_transactions, audit.contexts, audit.waiting, audit.unsaved];
-        if pending.iter().any(|count| *count > 0) {
+        // A dialog that ends by its session timer has transactions of its own, whenever that is.
+        let since = history.entries[*place].at.saturating_sub(PATIENCE + T4);
+        let quiet = history.entries[..*place]
+            .iter()
+            .rev()
+            .take_while(|entry| entry.at >= since)
+            .all(|entry| !matches!(entry.what, What::Heard(_) | What::Sent(_) | What::Recorded(_)));
+        if quiet && pending.iter().any(|count| *count > 0) {
             violations.push(violation(*place, format!("left before max-call was over: {audit:?}")));
         }
     }

@@ -129,7 +129,8 @@ impl<'h> Judge<'h> {
         if matches!(first.what, What::Fired) {
             self.overdue(first.at);
         }
-        if seen.something() {
+        // Of a step that a kill cut short it is not known whom else it would have rung.
+        if seen.something() && !self.cut_short {
             self.waiting(first, &seen.moved);
         }
         for word in &words {

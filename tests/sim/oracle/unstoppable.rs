@@ -74,7 +74,8 @@ pub(super) fn nothing_delays(reading: &Reading<'_>) -> Vec<Violation> {
         let Some(method) = message.method().filter(|method| *method != "ACK") else { continue };
         let Some(branch) = message.branch() else { continue };
         // Copies are answered when there is something to say; what the link broke may be unanswerable.
-        let is_new = known.insert((datagram.from, branch, method));
+        // From behind a NAT a copy may come from another port.
+        let is_new = known.insert((datagram.from.ip(), branch, method));
         let is_whole = put.get(&datagram.id).is_none_or(|bytes| **bytes == datagram.bytes);
         if !is_new || !is_whole || step.cut || reading.is_of_stranger(datagram) {
             continue;

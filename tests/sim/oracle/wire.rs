@@ -85,7 +85,7 @@ pub struct Server {
     pub invite: bool,
     /// A start took it up again, at that place and time.
     pub revived: Option<(usize, Nanos)>,
-    /// A copy of an INVITE that was answered 2xx before the start is absorbed there, until 64·T1 after it.
+    /// A copy of an INVITE that was answered finally before the start is absorbed there, until 64·T1 after it.
     pub absorbs_from: Option<Nanos>,
     /// Answered on the spot without a transaction (RFC 3261 §8.2.7): each copy is a request of its own.
     pub stateless: bool,
@@ -737,12 +737,14 @@ impl<'h> Builder<'h> {
             let fresh = call
                 .answered_at
                 .is_some_and(|answered| wall - answered.unix_millis() < (PATIENCE / MILLISECOND) as i64);
+            // Refused already: its branches may ring still, and a copy of the INVITE is no new call.
+            let refused = call.answered_at.is_none() && call.final_sent.is_some();
             let mut server = None;
-            if unanswered || fresh {
+            if unanswered || fresh || refused {
                 let request = before.and_then(|before| self.wire.servers[before].request);
                 let opened = self.open(request, key, true);
                 self.wire.servers[opened].revived = Some((place, at));
-                self.wire.servers[opened].absorbs_from = fresh.then_some(at);
+                self.wire.servers[opened].absorbs_from = (fresh || refused).then_some(at);
                 server = Some(opened);
             }
             for branch in call.branches.iter().filter(|branch| !branch.ended) {

@@ -346,12 +346,18 @@ impl Look<'_, '_> {
             order.sort_by_key(|position| (Some(*position) != own, !newly.contains(position)));
             order
         });
-        let mut room = department.map_or(1, interpreter::breadth);
+        // the first `max-ring`, then the next. An offer that could not be made (R-8: the trunk has no room) is over at once; of a
+        // batch in which none rings the next takes the place.
+        let breadth = department.map_or(1, interpreter::breadth);
+        let (mut batch, mut ringing) = (0, 0);
         let mut last_offer = 0;
         for position in order.into_iter().filter(|position| !was_offered(*position)) {
             let member = &step.members[position];
             if newly.contains(&position) {
-                if room == 0 {
+                if batch == breadth && ringing == 0 {
+                    batch = 0;
+                }
+                if batch == breadth {
                     wrong.push(format!("{place}: {} was offered the call before its turn", member.extension));
                 }
                 let number = member.offered.as_ref().map_or(0, |offer| offer.offer);
@@ -359,14 +365,10 @@ impl Look<'_, '_> {
                     wrong.push(format!("{place}: {} was offered the call out of order", member.extension));
                 }
                 last_offer = number;
-                // An offer that could not be made (R-8: the trunk has no room) is over at once, and the hunt goes on.
-                let rings = member.offered.as_ref().is_some_and(|offer| offer.outcome.is_none());
-                room = match (rings, Some(position) == own) {
-                    (false, _) => room,
-                    (true, true) => 0,
-                    (true, false) => room.saturating_sub(1),
-                };
-            } else if member.skip.is_none() && member.offered.is_none() && room > 0 {
+                ringing += usize::from(member.offered.as_ref().is_some_and(|offer| offer.outcome.is_none()));
+                // to whom the caller has spoken is a batch of one.
+                batch = if Some(position) == own { breadth } else { batch + 1 };
+            } else if member.skip.is_none() && member.offered.is_none() && (batch < breadth || ringing == 0) {
                 wrong.push(format!("{place}: {} was passed over without a reason", member.extension));
             }
         }
