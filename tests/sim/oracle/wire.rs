@@ -452,7 +452,7 @@ impl<'h> Builder<'h> {
                     self.model = *model;
                     self.wire.starts.push((place, entry.at, saved));
                     self.begin(place, Cause::Started);
-                    self.revive(place, entry.at, entry.wall, saved);
+                    self.revive(place, entry.at, saved);
                 }
                 What::Adopted(model) => {
                     self.model = *model;
@@ -727,33 +727,24 @@ impl<'h> Builder<'h> {
     }
 
     /// Transactions that go on in an engine made of what was saved: those of calls that rang, and of just answered ones.
-    fn revive(&mut self, place: usize, at: Nanos, wall: i64, saved: &'h Saved) {
+    fn revive(&mut self, place: usize, at: Nanos, saved: &'h Saved) {
         for call in &saved.calls {
             let Some(message) = Message::read(&call.invite) else { continue };
             let via = vias(&message).next().unwrap_or_default();
             let key = self.key(parameter(via, "branch").unwrap_or_default(), sent_by(via), "INVITE");
             let before = self.wire.servers.iter().rposition(|server| server.key == key);
             let unanswered = call.final_sent.is_none() && call.answered_at.is_none();
-            let fresh = call
-                .answered_at
-                .is_some_and(|answered| wall - answered.unix_millis() < (PATIENCE / MILLISECOND) as i64);
-            // Refused already: its branches may ring still, and a copy of the INVITE is no new call.
-            let refused = call.answered_at.is_none() && call.final_sent.is_some();
-            let mut server = None;
-            if unanswered || fresh || refused {
-                let request = before.and_then(|before| self.wire.servers[before].request);
-                let opened = self.open(request, key, true);
-                self.wire.servers[opened].revived = Some((place, at));
-                self.wire.servers[opened].absorbs_from = (fresh || refused).then_some(at);
-                server = Some(opened);
-            }
+            let request = before.and_then(|before| self.wire.servers[before].request);
+            let server = self.open(request, key, true);
+            self.wire.servers[server].revived = Some((place, at));
+            // Said finally already: its branches may ring or talk still, and a copy of the INVITE is no new call.
+            self.wire.servers[server].absorbs_from = (!unanswered).then_some(at);
             for branch in call.branches.iter().filter(|branch| !branch.ended) {
                 let known =
                     Message::read(&branch.sent).and_then(|sent| self.clients.get(&(sent.branch()?, "INVITE")).copied());
                 let Some(known) = known else { continue };
                 let first = self.wire.clients[known].first;
                 let line = self.wire.lines[first].branch;
-                let server = server.or(self.wire.clients[known].server);
                 self.wire.clients.push(Client {
                     epoch: self.epoch,
                     first,
@@ -761,14 +752,12 @@ impl<'h> Builder<'h> {
                     acks: Vec::new(),
                     other: None,
                     heard: Vec::new(),
-                    server,
+                    server: Some(server),
                     revived: Some((place, at)),
                     undeliverable: Vec::new(),
                 });
                 let client = self.wire.clients.len() - 1;
-                if let Some(server) = server {
-                    self.wire.servers[server].clients.push(client);
-                }
+                self.wire.servers[server].clients.push(client);
                 self.clients.insert((line, "INVITE"), client);
             }
         }
