@@ -70,6 +70,10 @@ impl Nonces {
 
     /// The stamp of a nonce that was made here for that scope; `None` for any other text.
     pub(super) fn read(&self, nonce: &[u8], scope: Scope<'_>) -> Option<Stamp> {
+        // Digits of another case are another text, and not what was given: it comes back as it is, or is foreign.
+        if nonce.iter().any(u8::is_ascii_uppercase) {
+            return None;
+        }
         let bytes: [u8; NONCE] = hex::read(nonce)?;
         let (stamp, tag) = bytes.split_first_chunk::<8>()?;
         let stamp = Stamp(u64::from_be_bytes(*stamp));
@@ -232,6 +236,8 @@ mod tests {
             changed[position] = if changed[position] == b'0' { b'1' } else { b'0' };
             assert!(nonces.read(&changed, here).is_none(), "digit {position}");
         }
+        assert!(nonce.iter().any(u8::is_ascii_lowercase));
+        assert!(nonces.read(&nonce.to_ascii_uppercase(), here).is_none(), "the same bytes, and another text");
         assert!(nonces.read(&nonce[..nonce.len() - 1], here).is_none());
         assert!(nonces.read(b"", here).is_none());
     }

@@ -223,17 +223,12 @@ impl Engine {
         let source = self.flow_of(saved.source);
         let caller = peer(&saved.caller);
         let from_user = saved.from_user.as_ref().map(&user_of);
-        // Its INVITE is answered in a transaction of its own, and copies of it are absorbed there (RFC 6026 §7.1). So are those
-        // of one that was refused while its phones may ring still: as a new call it would ring them twice, and an answer of
-        // the old one would go up in the new one's transaction.
+        // Its INVITE is answered in a transaction of its own, or was, and copies of it are absorbed there (RFC 6026 §7.1): as a new
+        // call they would ring its phones twice, and an answer of the old one would go up in the new one's transaction. However
+        // long ago it was answered: the wall's clock, by which alone that could be known, may have jumped.
         let is_fresh = saved.answered_at.is_some_and(|at| now.wall.since(at) < self.timing.patience());
-        let is_refused = !answered && saved.final_sent.is_some();
-        let server = if refusal.is_some() || is_fresh || is_refused {
-            self.open_server(now, Arc::clone(&request), source, ServerOwner::Call(id))
-        } else {
-            super::transactions::ServerId(self.next_id())
-        };
-        if is_fresh || is_refused {
+        let server = self.open_server(now, Arc::clone(&request), source, ServerOwner::Call(id));
+        if refusal.is_none() {
             self.suppose_answered(now, server);
         }
         if let Some(company) = &saved.company {

@@ -11,6 +11,7 @@ use crate::sip::Request;
 use crate::state::SavedBinding;
 use crate::time::{Instant, Now};
 
+use super::departed::Departed;
 use super::register::{self, Change, Registered};
 use super::request::{Asked, Contacts, Expiries};
 use super::{Binding, RegisterRefusal};
@@ -27,22 +28,9 @@ pub struct Location {
     deadlines: BTreeMap<(Instant, u64), UserId>,
     /// How many bindings each flow has.
     flows: Map<Flow, usize>,
-    /// Who unregistered, under which Call-ID and CSeq, and until when that is remembered. At most [`CONTACTS_PER_USER`] a user.
-    goodbyes: Map<UserId, Vec<Goodbye>>,
+    departed: Departed,
     serial: u64,
 }
-
-/// A REGISTER that removed devices. RFC 3261 §10.3 orders by bindings, and there may be none left to order by: a copy of an older one that
-/// comes late would bring the device back.
-#[derive(Clone, Debug)]
-struct Goodbye {
-    call_id: Bytes,
-    cseq: u32,
-    until: Instant,
-}
-
-/// No older REGISTER is taken after that: its nonce was made before, and serves for five minutes.
-const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// A binding whose time was over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +45,8 @@ impl Location {
     /// Nobody is registered. `hashing` keys the table.
     pub fn new(hashing: ahash::RandomState) -> Location {
         let flows = Map::with_hasher(hashing.clone());
-        let goodbyes = Map::with_hasher(hashing.clone());
-        Location { users: Map::with_hasher(hashing), deadlines: BTreeMap::new(), flows, goodbyes, serial: 0 }
+        let departed = Departed::new(hashing.clone());
+        Location { users: Map::with_hasher(hashing), deadlines: BTreeMap::new(), flows, departed, serial: 0 }
     }
 
     /// RFC 3261 §10.3 for a REGISTER of this user: all its contacts or none. `flow` is where the request came from.
@@ -80,18 +68,11 @@ impl Location {
     pub(super) fn update(&mut self, now: Now, user: &UserId, asked: Asked) -> Result<Registered, RegisterRefusal> {
         let path = asked.path.iter().map(|value| value.to_vec()).collect();
         let stored = self.users.get(user).map_or(&[][..], Vec::as_slice);
-        let goodbyes = self.goodbyes.get(user).map_or(&[][..], Vec::as_slice);
-        let is_late = |goodbye: &Goodbye| {
-            goodbye.until > now.mono && goodbye.call_id == asked.call_id && goodbye.cseq >= asked.cseq
-        };
-        if !matches!(asked.contacts, Contacts::Fetch) && goodbyes.iter().any(is_late) {
+        let (call_id, cseq) = (asked.call_id.clone(), asked.cseq);
+        if !matches!(asked.contacts, Contacts::Fetch) && self.departed.is_late(now.mono, user, &call_id, cseq) {
             return Err(RegisterRefusal::OutOfOrder);
         }
-        let goodbye = Goodbye { call_id: asked.call_id.clone(), cseq: asked.cseq, until: now.mono + REMEMBERED };
         let mut update = register::apply(now.mono, stored, asked)?;
-        if update.changes.iter().any(|change| matches!(change, Change::Removed { .. })) {
-            self.remember(now.mono, user, goodbye);
-        }
         // Of several new devices the one written first comes first.
         for binding in update.new.iter_mut().rev() {
             self.serial += 1;
@@ -100,6 +81,13 @@ impl Location {
         for binding in &update.gone {
             self.deadlines.remove(&(binding.expires_at, binding.serial));
             self.leave(binding.flow);
+        }
+        // Of what is gone: its own series, and the one that ended it.
+        for other in update.restarted.iter().filter(|binding| binding.call_id != call_id) {
+            self.departed.note(now.mono, user, &other.call_id, other.cseq);
+        }
+        if update.changes.iter().any(|change| matches!(change, Change::Removed { .. })) {
+            self.departed.note(now.mono, user, &call_id, cseq);
         }
         for binding in &update.new {
             self.deadlines.insert((binding.expires_at, binding.serial), user.clone());
@@ -115,15 +103,6 @@ impl Location {
             false => self.users.insert(user.clone(), bindings),
         };
         Ok(Registered { contacts, path, changes: update.changes, restarted: update.restarted })
-    }
-
-    fn remember(&mut self, now: Instant, user: &UserId, goodbye: Goodbye) {
-        let known = self.goodbyes.entry(user.clone()).or_default();
-        known.retain(|other| other.until > now && other.call_id != goodbye.call_id);
-        if known.len() == CONTACTS_PER_USER {
-            known.remove(0);
-        }
-        known.push(goodbye);
     }
 
     /// Puts a user's devices back that were saved, in the order they rang in: those that have not run out since.
@@ -184,6 +163,7 @@ impl Location {
                 self.users.remove(&user);
             }
             self.leave(binding.flow);
+            self.departed.note(now, &user, &binding.call_id, binding.cseq);
             expired.push(Expired { user, contact: binding.contact });
         }
         expired
@@ -194,7 +174,7 @@ impl Location {
         let mut users: Vec<UserId> = self.users.keys().cloned().collect();
         users.sort();
         users.retain(|user| !keep(user));
-        self.goodbyes.retain(|user, _| keep(user));
+        self.departed.retain(keep);
         for user in &users {
             for binding in self.users.remove(user).into_iter().flatten() {
                 self.deadlines.remove(&(binding.expires_at, binding.serial));

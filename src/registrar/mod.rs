@@ -9,6 +9,7 @@
 
 mod address_of_record;
 mod binding;
+mod departed;
 mod location;
 mod refusal;
 mod register;

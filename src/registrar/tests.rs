@@ -236,18 +236,55 @@ fn c49_an_older_or_equal_cseq_of_the_same_call_id_changes_nothing() {
     assert!(desk.hear(&register("boot2", 1, &["Contact: <sip:221@10.0.0.5>;expires=600"])).is_ok(), "another Call-ID");
 }
 
-/// A REGISTER that was overtaken by the device's goodbye does not bring it back.
 #[test]
-fn c49_an_older_cseq_changes_nothing_after_the_device_has_unregistered() {
+fn c49_a_late_register_brings_no_device_back_that_has_left() {
+    let bind = |cseq| register("boot1", cseq, &["Contact: <sip:221@10.0.0.5>;expires=90"]);
+    let leave = |call_id, cseq| register(call_id, cseq, &["Contact: <sip:221@10.0.0.5>;expires=0"]);
+    let star = |call_id, cseq| register(call_id, cseq, &["Contact: *", "Expires: 0"]);
+    for removal in [leave("boot1", 12), star("boot1", 12), leave("boot2", 1), star("boot2", 1)] {
+        let mut desk = Desk::open();
+        desk.hear(&bind(11)).unwrap();
+        desk.hear(&removal).unwrap();
+        for late in [10, 11] {
+            assert_eq!(desk.hear(&bind(late)).unwrap_err(), RegisterRefusal::OutOfOrder, "{late}");
+        }
+        assert!(desk.hear(&register("boot1", 10, &[])).is_ok(), "it only asks");
+        assert_eq!(desk.contacts(), [""; 0]);
+        desk.hear(&bind(13)).unwrap();
+        assert_eq!(desk.contacts().len(), 1, "the next is no late one");
+    }
+}
+
+#[test]
+fn c49_what_ended_a_device_under_another_call_id_is_not_undone_either() {
     let mut desk = Desk::open();
-    desk.hear(&register("boot1", 9, &["Contact: <sip:221@10.0.0.5>"])).unwrap();
-    desk.hear(&register("boot1", 11, &["Contact: <sip:221@10.0.0.5>;expires=0"])).unwrap();
-    let late = register("boot1", 10, &["Contact: <sip:221@10.0.0.5>;expires=600"]);
-    assert_eq!(desk.hear(&late), Err(RegisterRefusal::OutOfOrder));
-    assert!(desk.location.is_empty());
-    assert!(desk.hear(&register("boot1", 10, &[])).is_ok(), "asking changes nothing");
-    assert!(desk.hear(&register("boot1", 12, &["Contact: <sip:221@10.0.0.5>;expires=600"])).is_ok());
-    assert!(desk.hear(&register("boot2", 1, &["Contact: <sip:221@10.0.0.5>"])).is_ok(), "another Call-ID");
+    let at = |port: u16, expires: u32| {
+        format!("Contact: <sip:221@10.0.0.5:{port}>;+sip.instance=\"<urn:uuid:1>\";expires={expires}")
+    };
+    desk.hear(&register("boot1", 7, &[&at(5060, 90)])).unwrap();
+    desk.hear(&register("boot2", 904, &[&at(20_003, 0)])).unwrap();
+    let late = register("boot2", 903, &[&at(20_003, 90)]);
+    assert_eq!(desk.hear(&late).unwrap_err(), RegisterRefusal::OutOfOrder);
+    assert_eq!(desk.hear(&register("boot1", 6, &[&at(5060, 90)])).unwrap_err(), RegisterRefusal::OutOfOrder);
+}
+
+#[test]
+fn c49_who_left_is_remembered_as_long_as_a_client_repeats_itself_and_within_bounds() {
+    let bind = |call_id: &str, cseq| register(call_id, cseq, &["Contact: <sip:221@10.0.0.5>;expires=90"]);
+    let mut desk = Desk::open();
+    desk.hear(&bind("boot1", 11)).unwrap();
+    desk.pass(90);
+    desk.location.expire(desk.now.mono);
+    assert_eq!(desk.hear(&bind("boot1", 10)).unwrap_err(), RegisterRefusal::OutOfOrder);
+    desk.pass(36);
+    assert_eq!(desk.hear(&bind("boot1", 10)).unwrap_err(), RegisterRefusal::OutOfOrder);
+    desk.pass(1);
+    assert!(desk.hear(&bind("boot1", 10)).is_ok(), "a device that counts anew since it booted");
+    for boot in 2..=12 {
+        desk.hear(&bind(&format!("boot{boot}"), 10)).unwrap();
+    }
+    assert_eq!(desk.hear(&bind("boot2", 9)).unwrap_err(), RegisterRefusal::OutOfOrder, "one of the last ten");
+    assert!(desk.hear(&bind("boot1", 9)).is_ok(), "and one before them");
 }
 
 #[test]

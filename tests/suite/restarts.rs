@@ -151,6 +151,24 @@ fn copies_of_an_answer_and_of_its_invite_still_find_their_way() {
 }
 
 #[test]
+fn a_copy_of_an_invite_is_no_new_call_though_the_clock_has_jumped_over_a_restart() {
+    let mut world = World::new(one_company(SALES, &two()));
+    register(&mut world, SWITCHBOARD, ASHA, &format!("sip:221@{ASHA}"), "221", "boot", 1);
+    let invite = from_trunk("copies").request("INVITE", "", "");
+    world.say(TRUNK, &invite);
+    let offered = world.expect(ASHA, "INVITE");
+    world.say(ASHA, &respond(&offered, "200 OK", "asha", &format!("Contact: <sip:221@{ASHA}>\r\n"), ""));
+    world.expect(TRUNK, "SIP/2.0 200");
+    world.now.wall = world.now.wall + seconds(3_600);
+    world.restart();
+    world.say(TRUNK, &invite);
+    world.expect_no(TRUNK, "SIP/2.0");
+    assert_eq!(world.busy(), ["221@acme on-call"]);
+    hang_up(&mut world, &mut Party::callee(ASHA, &offered, "asha"), TRUNK);
+    world.end();
+}
+
+#[test]
 fn a_copy_of_an_invite_that_was_refused_is_no_new_call_while_its_phones_may_ring() {
     for refused_by in ["the restart", "the caller"] {
         let mut world = World::new(one_company(SALES, &two()));

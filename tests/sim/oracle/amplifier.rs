@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::history::{Role, What};
+use super::super::text::Message;
 use super::Violation;
 use super::reading::Reading;
 
@@ -15,7 +16,7 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
     let mut proven: HashSet<IpAddr> = HashSet::new();
     // What was asked for by whom, as far as it can be read.
     let mut asked: HashMap<SocketAddr, HashSet<&str>> = HashMap::new();
-    // What came from where and can be read by nobody here: the daemon may have read it.
+    // What came from where bent, or can be read by nobody here: the daemon may have read it.
     let mut unread: HashMap<SocketAddr, Vec<&[u8]>> = HashMap::new();
     for step in &reading.steps {
         let heard = reading.heard(step);
@@ -24,9 +25,10 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
                 proven.insert(datagram.from.ip());
             }
             let of = asked.entry(datagram.from).or_default();
-            match &datagram.message {
-                Some(message) if std::str::from_utf8(&datagram.bytes).is_ok() => of.extend(message.branch()),
-                Some(_) | None => unread.entry(datagram.from).or_default().push(&datagram.bytes),
+            let is_text = std::str::from_utf8(&datagram.bytes).is_ok();
+            of.extend(datagram.message.as_ref().filter(|_| is_text).and_then(Message::branch));
+            if !is_text || datagram.message.is_none() || !reading.intact.is(step.cause) {
+                unread.entry(datagram.from).or_default().push(&datagram.bytes);
             }
         }
         for (place, sent) in reading.sent(step) {
@@ -36,7 +38,9 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
             if message.status().is_some() {
                 let answers = heard.is_some_and(|heard| heard.from.ip() == sent.to.ip());
                 let branch = message.branch().unwrap_or_default();
-                let names = |bytes: &&[u8]| bytes.windows(branch.len().max(1)).any(|part| part == branch.as_bytes());
+                // Where the bit was bent in the branch, it has none that could be read: it is answered as it is.
+                let name = if branch.is_empty() { message.call_id() } else { branch };
+                let names = |bytes: &&[u8]| bytes.windows(name.len().max(1)).any(|part| part == name.as_bytes());
                 let may_have_asked = || unread.get(&sent.to).is_some_and(|unread| unread.iter().any(names));
                 // Whose phone was told another branch than the caller's repeats that one.
                 let repeats = !reading.intact.is(step.cause);
@@ -122,6 +126,18 @@ mod tests {
             stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKt", "221@acme.example", "", ""));
             stage.delivered_as(PHONE, &told, &delivered).heard(PHONE, &ringing).sent(TRUNK, &ringing);
             assert_eq!(stage.judged(no_amplifier).len(), wrong);
+        }
+    }
+
+    #[test]
+    fn a_branch_that_was_bent_beyond_reading_is_answered_where_it_came_from_only() {
+        let told = request("BYE", TRUNK, "z9hG4bKo", "221@acme.example", "t", "");
+        let bent = told.replace(";branch=", ";brangh=");
+        let answer = response("200 OK", "BYE", TRUNK, "z9hG4bKo", "").replace(";branch=", ";brangh=");
+        for (to, heard, wrong) in [(TRUNK, bent, 0), (TRUNK, told.clone(), 1), (STRANGER, told.clone(), 2)] {
+            let mut stage = Stage::new();
+            stage.heard_as(TRUNK, &told, &heard).what(What::Fired).sent(to, &answer);
+            assert_eq!(stage.judged(no_amplifier).len(), wrong, "{to}");
         }
     }
 

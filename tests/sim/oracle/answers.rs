@@ -239,6 +239,19 @@ mod tests {
     }
 
     #[test]
+    fn a_response_whose_lower_via_came_back_bent_is_repeated_as_it_came() {
+        let bye = ANSWERED.split("6010").next().unwrap();
+        let bent = "6010 phone0 > 200 b2/t9 BYE n=2 to=p\n6010 trunk < 200 t9 BYE n=2 to=p\n";
+        let copy = "6500 trunk > BYE t2 n=2 to=p\n6500 trunk < 200 t9 BYE n=2 to=p\n";
+        right(super::judge, &format!("{bye}{bent}{copy}"));
+        caught(
+            super::judge,
+            4,
+            &format!("{bye}{bent}6500 trunk > BYE t2 n=2 to=p\n6500 trunk < 200 t8 BYE n=2 to=p\n"),
+        );
+    }
+
+    #[test]
     fn a_response_to_nobody_or_to_another_address_is_caught() {
         caught(super::judge, 4, "0 trunk > OPTIONS t1\n0 trunk < 200 t2 OPTIONS\n");
         caught(super::judge, 4, "0 trunk > OPTIONS t1\n0 phone0 < 200 t1 OPTIONS\n");

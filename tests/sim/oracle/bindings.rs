@@ -26,7 +26,8 @@ struct Asked {
 pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut state = State::default();
-    let mut asked: BTreeMap<(String, String), Asked> = BTreeMap::new();
+    // `None`: what it left is not known here.
+    let mut asked: BTreeMap<(String, String), Option<Asked>> = BTreeMap::new();
     // The highest CSeq that changed something, by user and Call-ID: a binding may be gone, and its past is not.
     let mut newest: BTreeMap<(UserName, String), u32> = BTreeMap::new();
     let intact = Intact::of(history);
@@ -61,6 +62,10 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
         if let Some(user) = user.as_ref().filter(|_| changed && !intact.is(step.start)) {
             bent.insert(user.clone());
         }
+        let unknown = user.as_ref().is_some_and(|user| changed && bent.contains(user));
+        if let Some(key) = register.and_then(key).filter(|_| unknown) {
+            asked.insert(key, None);
+        }
         let user = user.filter(|user| !bent.contains(user));
         if let (Some(message), Some(user), Some((cseq, _)), Some(key)) =
             (register, user, register.and_then(Message::cseq), register.and_then(key))
@@ -93,7 +98,7 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
             }
             // A copy is absorbed or answered again, and asks nothing new.
             if changed || !asked.contains_key(&key) {
-                asked.insert(key, now);
+                asked.insert(key, Some(now));
             }
         }
         for (offset, entry) in entries.iter().enumerate() {
@@ -103,7 +108,7 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
             else {
                 continue;
             };
-            let Some(asked) = key(message).and_then(|key| asked.get(&key)) else { continue };
+            let Some(Some(asked)) = key(message).and_then(|key| asked.get(&key)) else { continue };
             violations.extend(answered(asked, status, message, step.start, offset));
         }
     }
@@ -301,5 +306,24 @@ mod tests {
             words.iter().any(|words| words.contains("CSeq 1 of a Call-ID changed bindings after CSeq 2")),
             "{words:?}"
         );
+    }
+
+    #[test]
+    fn what_a_register_left_that_was_bent_is_not_known_from_a_copy_of_it() {
+        let meant = register(1, ONE);
+        for (heard, listed, found) in
+            [(meant.replace("tag=a", "tag=c"), LISTED, 0), (meant.clone(), LISTED, 0), (meant.clone(), "", 1)]
+        {
+            let mut hand = Hand::new(vec![model()]);
+            hand.heard_as(PHONE, &meant, &heard);
+            let bindings = vec![hand.binding("201", PHONE, 1)];
+            hand.changed(Change::Bindings { user: user("201"), bindings });
+            hand.heard(PHONE, &register(2, &format!("{ONE};expires=0")));
+            hand.changed(Change::Bindings { user: user("201"), bindings: Vec::new() });
+            hand.heard(PHONE, &meant);
+            hand.entry(What::Durable(switchboard::state::Number(1)));
+            hand.sent(PHONE, &ok(1, listed));
+            assert_eq!(bindings_atomic_and_ordered(&hand.history).len(), found, "{heard}");
+        }
     }
 }

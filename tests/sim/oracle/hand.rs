@@ -110,6 +110,15 @@ impl Hand {
         self.entry(What::Heard(datagram));
     }
 
+    /// The network bends what the peer gave it.
+    pub fn heard_as(&mut self, from: &str, given: &str, heard: &str) {
+        let given = self.datagram(from, US, given);
+        let heard = Arc::into_inner(self.datagram(from, US, heard)).expect("just made");
+        let heard = Arc::new(Datagram { id: given.id, ..heard });
+        self.entry(What::Put(given));
+        self.entry(What::Heard(heard));
+    }
+
     pub fn sent(&mut self, to: &str, text: &str) {
         let datagram = self.datagram(US, to, text);
         self.entry(What::Sent(datagram));

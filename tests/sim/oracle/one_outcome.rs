@@ -89,6 +89,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_about_something_that_cannot_be_read_is_no_outcome() {
+        right(super::judge, &format!("{REFUSED}33000 trunk > INVITE t1 cut\n33000 trunk < 400 t1 to=q\n"));
+        caught(super::judge, 2, &format!("{REFUSED}33000 fired\n33000 trunk < 400 t1 to=q\n"));
+        caught(super::judge, 2, &format!("{REFUSED}33000 trunk > INVITE t1\n33000 trunk < 400 t1 to=q\n"));
+        caught(super::judge, 2, &format!("{REFUSED}33000 trunk > INVITE t1 cut\n33000 trunk < 486 t1 to=q\n"));
+    }
+
+    #[test]
     fn a_provisional_after_the_final_is_caught() {
         caught(super::judge, 2, &format!("{REFUSED}33000 fired\n33000 trunk < 180 t1 to=p\n"));
     }

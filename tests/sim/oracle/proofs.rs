@@ -75,11 +75,13 @@ impl<'a> Credentials<'a> {
 
     /// RFC 7616 §3.4.1, with `qop=auth` and nothing else.
     fn is_right(&self, method: &str, password: &str) -> bool {
-        let hash = |parts: &[&str]| match self.algorithm {
+        // Tokens are of any case (RFC 3261 §7.3.1); a bent bit makes SHa-256 of it.
+        let algorithm = self.algorithm.to_ascii_uppercase();
+        let hash = |parts: &[&str]| match algorithm.as_str() {
             "SHA-256" => hex(&Sha256::digest(parts.join(":"))),
             _ => hex(&Md5::digest(parts.join(":"))),
         };
-        if !matches!(self.algorithm, "SHA-256" | "MD5") || self.qop != "auth" || self.cnonce.is_empty() {
+        if !matches!(algorithm.as_str(), "SHA-256" | "MD5") || self.qop != "auth" || self.cnonce.is_empty() {
             return false;
         }
         let a1 = hash(&[self.username, self.realm, password]);
@@ -123,4 +125,23 @@ pub(super) fn prover<'m>(model: &'m Model, message: &Message) -> Option<(&'m Com
 /// The place of the trunk an address belongs to: known by its host alone (`sources` in `Model::files`).
 pub(super) fn trunk(model: &Model, address: SocketAddr) -> Option<usize> {
     model.trunks.iter().position(|trunk| trunk.address.ip() == address.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::staged::{PHONE, Stage, register};
+    use super::*;
+
+    #[test]
+    fn a_right_answer_proves_its_user_whatever_the_case_of_the_algorithm() {
+        let stage = Stage::new();
+        let model = &stage.history().models[0];
+        let proves = |text: String| prover(model, &Message::read(&text.into()).unwrap()).is_some();
+        let right = register("z9hG4bK1", "n", 1);
+        assert!(proves(right.clone()));
+        assert!(proves(right.replace("algorithm=MD5", "algorithm=Md5")));
+        assert!(!proves(right.replace("algorithm=MD5", "algorithm=Md4")));
+        assert!(!proves(right.replace("nonce=\"n\"", "nonce=\"N\"")));
+        assert_eq!(trunk(model, PHONE.parse().unwrap()), None);
+    }
 }

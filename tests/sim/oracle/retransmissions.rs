@@ -7,7 +7,7 @@
 
 use super::super::history::{MILLISECOND, Nanos, SECOND, T1, T2};
 use super::Violation;
-use super::wire::{Client, Ending, Line, PATIENCE, Server, Wire, tick};
+use super::wire::{Cause, Client, Ending, Line, PATIENCE, Server, Wire, tick};
 
 /// RFC 4320 §4.1: when Timer E would be reset to T2.
 const TRYING: Nanos = 3 * SECOND + 500 * MILLISECOND;
@@ -150,7 +150,12 @@ fn failure(wire: &Wire<'_>, server: &Server, wrong: &mut impl FnMut(usize, Strin
     let (place, at) = stop.unwrap_or((usize::MAX, Nanos::MAX));
     // A copy of the INVITE draws one out of turn.
     let asked: Vec<usize> = server.copies.iter().map(|copy| wire.line(*copy).step).collect();
-    let copies = said[nth + 1..].iter().filter(|line| line.status >= 300 && !asked.contains(&line.step)).copied();
+    // So does what cannot be read here and the daemon may have read as one.
+    let drawn = |line: &Line<'_>| match wire.steps[line.step].cause {
+        Cause::Heard(heard) => asked.contains(&line.step) || heard.is_none_or(|heard| !wire.line(heard).sure),
+        Cause::Fired | Cause::Started | Cause::Undeliverable | Cause::Other => false,
+    };
+    let copies = said[nth + 1..].iter().filter(|line| line.status >= 300 && !drawn(line)).copied();
     let (before, after): (Vec<&Line<'_>>, Vec<&Line<'_>>) = copies.partition(|line| line.place < place);
     let sure = ack.is_none_or(|ack| ack.sure || ack.place > place);
     for copy in after.iter().filter(|_| sure) {
@@ -297,6 +302,26 @@ mod tests {
         right(super::judge, &format!("{repeated}35000 end\n"));
         caught(super::judge, 8, &format!("{unheard}33600 end\n"));
         caught(super::judge, 8, &format!("{repeated}34000 fired\n34000 trunk < 480 t1 q850=19\n35000 end\n"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_may_draw_a_refusal_out_of_turn() {
+        let unheard = REFUSED.split("32600").next().unwrap();
+        let drawn =
+            |cause: &str| format!("{unheard}32550 {cause}\n32550 trunk < 480 t1 q850=19\n32600 trunk > ACK t1\n");
+        right(super::judge, &drawn("trunk > INVITE t1 cut"));
+        caught(super::judge, 8, &drawn("fired"));
+    }
+
+    #[test]
+    fn an_ack_behind_timer_h_is_nobodys() {
+        let said = |at: u64| format!("{at} trunk > INVITE t1\n{at} trunk < 100 t1\n{at} trunk < 486 t1 q850=17\n");
+        let copy = "33000 stood 32900\n33000 trunk > INVITE t1\n33000 trunk < 486 t1 q850=17\n";
+        let acked = format!("{}{copy}33000 fired\n33500 trunk > ACK t1\n", said(0));
+        right(super::judge, &format!("{acked}{}34001 trunk > ACK t1\n", said(34_000)));
+        // In time it stops everything for T4.
+        let acked = format!("{}100 trunk > ACK t1\n", said(0));
+        caught(super::judge, 8, &format!("{acked}1000 fired\n{}", said(1_000)));
     }
 
     #[test]

@@ -190,12 +190,17 @@ pub struct Wire<'h> {
 /// Statuses that the engine gives without a transaction.
 const STATELESS: [u16; 7] = [400, 401, 403, 407, 481, 505, 513];
 
+/// Those of them that say that a request cannot be read.
+const UNREADABLE: [u16; 3] = [400, 505, 513];
+
 struct Builder<'h> {
     wire: Wire<'h>,
     hashing: RandomState,
     intact: Intact,
     servers: AHashMap<u64, usize>,
     clients: AHashMap<(&'h str, &'h str), usize>,
+    /// Of responses whose Via a peer bent: whose they are.
+    aliases: AHashMap<u64, usize>,
     epoch: usize,
     model: usize,
     last_fired: Nanos,
@@ -231,6 +236,7 @@ impl<'h> Wire<'h> {
             intact: Intact::of(history),
             servers: AHashMap::new(),
             clients: AHashMap::new(),
+            aliases: AHashMap::new(),
             epoch: 0,
             model: 0,
             last_fired: 0,
@@ -446,7 +452,7 @@ impl<'h> Builder<'h> {
                     self.model = *model;
                     self.wire.starts.push((place, entry.at, saved));
                     self.begin(place, Cause::Started);
-                    self.revive(place, entry.at, entry.wall, saved);
+                    self.revive(place, entry.at, saved);
                 }
                 What::Adopted(model) => {
                     self.model = *model;
@@ -460,6 +466,7 @@ impl<'h> Builder<'h> {
                     }
                     self.epoch += 1;
                     self.servers.clear();
+                    self.aliases.clear();
                 }
                 What::Put(_)
                 | What::Delivered(_)
@@ -592,7 +599,10 @@ impl<'h> Builder<'h> {
             let silent = !server.invite && first.is_some_and(|at| self.last_fired >= tick(at + PATIENCE));
             return (untouched && server.doubtful) || silent;
         };
-        let ack = server.acks.iter().map(|line| &self.wire.lines[*line]).find(|line| line.place > last.place);
+        // Behind Timer H, which may have gone off late, it is nobody's.
+        let given_up = self.wire.fired_from(last.at + PATIENCE).unwrap_or(usize::MAX);
+        let ack = server.acks.iter().map(|line| &self.wire.lines[*line]);
+        let ack = ack.filter(|line| line.place < given_up).find(|line| line.place > last.place);
         let due = match ack {
             Some(ack) if server.invite && !last.is_success() => ack.at + T4,
             Some(_) | None => last.at + PATIENCE,
@@ -628,10 +638,19 @@ impl<'h> Builder<'h> {
             let same = self.wire.lines[heard?].status == line.status && self.wire.lines[heard?].method == line.method;
             client.server.filter(|_| same)
         };
-        let Some(server) = self.servers.get(&line.key).copied().or_else(passed) else {
+        let server = self.servers.get(&line.key).or_else(|| self.aliases.get(&line.key)).copied();
+        let Some(server) = server.or_else(passed) else {
             self.wire.orphans.push(index);
             return;
         };
+        if self.is_of_what_cannot_be_read(server, line) {
+            self.wire.orphans.push(index);
+            return;
+        }
+        // Copies of it have that Via too.
+        if self.wire.servers[server].key != line.key {
+            self.aliases.insert(line.key, server);
+        }
         let known = &mut self.wire.servers[server];
         let on_the_spot = heard.is_some() && (heard == known.request || known.copies.last() == heard.as_ref());
         if known.responses.is_empty() && on_the_spot && STATELESS.contains(&line.status) {
@@ -639,6 +658,22 @@ impl<'h> Builder<'h> {
         }
         known.responses.push(index);
         self.wire.server_of[index] = Some(server);
+    }
+
+    /// Whether it is said on the spot about something bent, which no transaction sees, whatever branch it names: where there is a
+    /// transaction of that branch, it is not its answer.
+    fn is_of_what_cannot_be_read(&self, server: usize, line: &Line<'h>) -> bool {
+        let unsure = match self.wire.steps.last().map(|step| step.cause) {
+            Some(Cause::Heard(heard)) => heard.is_none_or(|heard| !self.wire.lines[heard].sure),
+            _ => false,
+        };
+        let server = &self.wire.servers[server];
+        let lives = !server.responses.is_empty() || !server.clients.is_empty();
+        let mut said = server.responses.iter().map(|said| &self.wire.lines[*said]);
+        unsure
+            && lives
+            && UNREADABLE.contains(&line.status)
+            && !said.any(|said| said.datagram.bytes == line.datagram.bytes)
     }
 
     fn send_request(&mut self, index: usize, line: &Line<'h>) {
@@ -692,33 +727,24 @@ impl<'h> Builder<'h> {
     }
 
     /// Transactions that go on in an engine made of what was saved: those of calls that rang, and of just answered ones.
-    fn revive(&mut self, place: usize, at: Nanos, wall: i64, saved: &'h Saved) {
+    fn revive(&mut self, place: usize, at: Nanos, saved: &'h Saved) {
         for call in &saved.calls {
             let Some(message) = Message::read(&call.invite) else { continue };
             let via = vias(&message).next().unwrap_or_default();
             let key = self.key(parameter(via, "branch").unwrap_or_default(), sent_by(via), "INVITE");
             let before = self.wire.servers.iter().rposition(|server| server.key == key);
             let unanswered = call.final_sent.is_none() && call.answered_at.is_none();
-            let fresh = call
-                .answered_at
-                .is_some_and(|answered| wall - answered.unix_millis() < (PATIENCE / MILLISECOND) as i64);
-            // Refused already: its branches may ring still, and a copy of the INVITE is no new call.
-            let refused = call.answered_at.is_none() && call.final_sent.is_some();
-            let mut server = None;
-            if unanswered || fresh || refused {
-                let request = before.and_then(|before| self.wire.servers[before].request);
-                let opened = self.open(request, key, true);
-                self.wire.servers[opened].revived = Some((place, at));
-                self.wire.servers[opened].absorbs_from = (fresh || refused).then_some(at);
-                server = Some(opened);
-            }
+            let request = before.and_then(|before| self.wire.servers[before].request);
+            let server = self.open(request, key, true);
+            self.wire.servers[server].revived = Some((place, at));
+            // Said finally already: its branches may ring or talk still, and a copy of the INVITE is no new call.
+            self.wire.servers[server].absorbs_from = (!unanswered).then_some(at);
             for branch in call.branches.iter().filter(|branch| !branch.ended) {
                 let known =
                     Message::read(&branch.sent).and_then(|sent| self.clients.get(&(sent.branch()?, "INVITE")).copied());
                 let Some(known) = known else { continue };
                 let first = self.wire.clients[known].first;
                 let line = self.wire.lines[first].branch;
-                let server = server.or(self.wire.clients[known].server);
                 self.wire.clients.push(Client {
                     epoch: self.epoch,
                     first,
@@ -726,14 +752,12 @@ impl<'h> Builder<'h> {
                     acks: Vec::new(),
                     other: None,
                     heard: Vec::new(),
-                    server,
+                    server: Some(server),
                     revived: Some((place, at)),
                     undeliverable: Vec::new(),
                 });
                 let client = self.wire.clients.len() - 1;
-                if let Some(server) = server {
-                    self.wire.servers[server].clients.push(client);
-                }
+                self.wire.servers[server].clients.push(client);
                 self.clients.insert((line, "INVITE"), client);
             }
         }
