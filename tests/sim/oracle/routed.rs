@@ -23,7 +23,6 @@ mod line;
 mod look;
 mod memory;
 
-pub use look::person;
 use look::{Look, Seen};
 use memory::Memories;
 
