@@ -137,6 +137,14 @@ mod tests {
     use super::super::testing::{ANSWERED, CUT_OFF, REFUSED, REINVITE, caught, right};
 
     #[test]
+    fn a_copy_whose_branch_has_another_case_is_a_copy() {
+        let copy = "10 trunk < 180 t1 to=p\n40 trunk > INVITE T1\n40 trunk < 180 t1 to=p";
+        right(super::judge, &REFUSED.replacen("10 trunk < 180 t1 to=p", copy, 1));
+        let other = "10 trunk < 180 t1 to=p\n40 trunk > INVITE t2\n40 trunk < 180 t1 to=p";
+        caught(super::judge, 3, &REFUSED.replacen("10 trunk < 180 t1 to=p", other, 1));
+    }
+
+    #[test]
     fn prompt_answers_pass() {
         for story in [ANSWERED, REFUSED, CUT_OFF, REINVITE] {
             right(super::judge, story);

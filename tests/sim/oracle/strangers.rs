@@ -141,7 +141,11 @@ fn wrong_peer(
     match message.method() {
         None => {
             let branch = message.branch().unwrap_or_default();
-            if passed.asked.contains(&(branch, sent_by(message), about(message))) || !did(&|_| true) {
+            // What is no text can be read by the engine, and not here.
+            if std::str::from_utf8(&datagram.bytes).is_err()
+                || passed.asked.contains(&(branch, sent_by(message), about(message)))
+                || !did(&|_| true)
+            {
                 return None;
             }
             Some(format!("{} of {from} answers no request of ours (branch {branch}), and was heeded", message.label()))

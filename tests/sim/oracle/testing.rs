@@ -207,7 +207,7 @@ fn address(peer: &str) -> SocketAddr {
 fn host(via: &str) -> String {
     match via.as_bytes()[0] {
         b'b' => SWITCHBOARD.to_owned(),
-        b't' => address("trunk").to_string(),
+        b't' | b'T' => address("trunk").to_string(),
         b'p' => address("phone2").to_string(),
         _ => panic!("whose Via is {via}?"),
     }

@@ -4,6 +4,7 @@
 //! Server transactions are told apart by RFC 3261 §17.2.3 (branch, sent-by, method; ACK's is INVITE's), client ones by branch and method
 //! (§17.1.3). A kill ends all of them; those that a start takes up again are entries of their own, marked `revived`.
 
+use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 
 use ahash::{AHashMap, RandomState};
@@ -487,9 +488,16 @@ impl<'h> Builder<'h> {
         self.wire.steps.push(Step { place, cause, lines: from..from, cut: false });
     }
 
+    /// Upper and lower case are one in branch and host (RFC 3261 §7.3.1): a bit that bends `g` to `G` changes neither.
     fn key(&self, branch: &str, sent_by: &str, method: &str) -> u64 {
         let method = if method == "ACK" { "INVITE" } else { method };
-        self.hashing.hash_one((branch, sent_by, method))
+        let mut hasher = self.hashing.build_hasher();
+        for part in [branch, sent_by] {
+            part.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+            hasher.write_u8(0);
+        }
+        hasher.write(method.as_bytes());
+        hasher.finish()
     }
 
     fn line(&mut self, place: usize, at: Nanos, sent: bool, datagram: &'h Datagram) -> Option<usize> {
