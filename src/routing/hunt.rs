@@ -271,7 +271,14 @@ impl Hunt {
         match before {
             OfferState::Ringing => {
                 let (outcome, status) = outcome(end);
-                self.settle_until = now.mono + SETTLE;
+                // Only who is held still is waited for: a phone that could not be reached has nothing to let go.
+                let is_held = match &ended.whom {
+                    Whom::User { user, .. } => world.claims.is_held_by(&user.person, self.arrival.call),
+                    Whom::External(_) => false,
+                };
+                if is_held {
+                    self.settle_until = now.mono + SETTLE;
+                }
                 self.write_outcome(now, offer, outcome, status);
             }
             OfferState::RangOut => {

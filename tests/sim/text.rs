@@ -1,6 +1,7 @@
 //! The simulator's own reader of SIP messages: what phones, trunks and the oracle see of a datagram. It shares nothing with
 //! `src/sip`, reads only what is written plainly (one header a line, CRLF), and keeps the bytes.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -153,6 +154,12 @@ impl Message {
     /// The value of the first header line of that name.
     pub fn first(&self, name: Name) -> Option<&str> {
         self.all(name).next()
+    }
+
+    /// The same, with U+FFFD for what is no text.
+    pub fn lossy(&self, name: Name) -> Option<Cow<'_, str>> {
+        let field = self.fields.iter().find(|field| field.name == name)?;
+        Some(String::from_utf8_lossy(&self.bytes[field.value.clone()]))
     }
 
     /// The values of all header lines of that name.

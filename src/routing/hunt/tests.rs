@@ -833,6 +833,19 @@ fn a_member_of_two_departments_is_rung_again_once_its_phone_has_let_go() {
 }
 
 #[test]
+fn a_phone_that_does_not_let_go_holds_up_the_next_department_once_whoever_else_cannot_be_reached() {
+    let mut company = acme();
+    department(&mut company, "sales", &["221"], |sales| sales.overflow = overflow_to(to_department("support")));
+    department(&mut company, "support", &["221", "222", "223"], |support| support.strategy = Strategy::Serial);
+    let mut scene = Scene::of(vec![company]);
+    scene.prompt = false;
+    let (call, _) = scene.call();
+    assert_eq!(scene.pass(call, 26), ["withdraw 1"]);
+    assert_eq!(scene.pass(call, 1), ["offer 2 to 222"], "two seconds are enough for 221");
+    assert_eq!(scene.ended(call, 2, OfferEnd::Failed(503)), ["offer 3 to 223"], "at once");
+}
+
+#[test]
 fn a_caller_comes_back_to_whom_it_spoke_with() {
     let mut company = acme();
     edit(&mut company, "sales", |sales| {

@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
+use bytes::Bytes;
+
 use super::super::history::{Role, What};
 use super::super::text::Message;
 use super::Violation;
@@ -18,6 +20,7 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
     let mut asked: HashMap<SocketAddr, HashSet<&str>> = HashMap::new();
     // What came from where bent, or can be read by nobody here: the daemon may have read it.
     let mut unread: HashMap<SocketAddr, Vec<&[u8]>> = HashMap::new();
+    let mut said: HashSet<(SocketAddr, &Bytes)> = HashSet::new();
     for step in &reading.steps {
         let heard = reading.heard(step);
         if let Some(datagram) = heard {
@@ -45,7 +48,9 @@ pub(super) fn no_amplifier(reading: &Reading<'_>) -> Vec<Violation> {
                 // Whose phone was told another branch than the caller's repeats that one.
                 let repeats = !reading.intact.is(step.cause);
                 let asked = asked.get(&sent.to).is_some_and(|branches| repeats || branches.contains(branch));
-                if !answers && !asked && !may_have_asked() {
+                // A copy goes where the first went, which was judged.
+                let is_copy = !said.insert((sent.to, &sent.bytes));
+                if !answers && !asked && !is_copy && !may_have_asked() {
                     wrong(place, format!("{} to {}, from where nothing like it was asked", message.label(), sent.to));
                 }
             }

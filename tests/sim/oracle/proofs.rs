@@ -117,7 +117,9 @@ pub(super) fn prover<'m>(model: &'m Model, message: &Message) -> Option<(&'m Com
     let credentials = Credentials::of(message, asked, &company.domain)?;
     let user =
         company.user(user).filter(|found| found.extension == credentials.username && found.status == "active")?;
-    let from = user_and_host(message.first(Name::From)?)?;
+    // A name in front of the address need not be text, where a bit of it is bent.
+    let from = message.lossy(Name::From)?;
+    let from = user_and_host(&from)?;
     let is_own = from.0 == user.extension && from.1.eq_ignore_ascii_case(&company.domain);
     (is_own && credentials.is_right(method, &user.password)).then_some((company, user))
 }
@@ -142,6 +144,10 @@ mod tests {
         assert!(proves(right.replace("algorithm=MD5", "algorithm=Md5")));
         assert!(!proves(right.replace("algorithm=MD5", "algorithm=Md4")));
         assert!(!proves(right.replace("nonce=\"n\"", "nonce=\"N\"")));
+        let mut bent = right.replace("From: <", "From: Xsha <").into_bytes();
+        let place = bent.iter().position(|byte| *byte == b'X').unwrap();
+        bent[place] = 0xb1;
+        assert!(prover(model, &Message::read(&bent.into()).unwrap()).is_some());
         assert_eq!(trunk(model, PHONE.parse().unwrap()), None);
     }
 }
