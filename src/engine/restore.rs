@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::answers::phrase;
 use super::branches::{TIMER_C, own_request};
 use super::call::{Call, CallDialog, Fork, Leg, Offer, Peer, Standing};
 use super::ledger::Ledger;
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::flow::{Flow, ListenerId};
 use crate::id::{CallRef, PersonId, UserId};
 use crate::proxy::{Admitted, Branch, Dialog, DialogKey, LoopKey, Phase, Routes, Side};
-use crate::routing::{Hunt, Memories, OfferEnd, User};
+use crate::routing::{AnswerCause, Hunt, Memories, OfferEnd, User};
 use crate::state::{
     CallRecord, EndedBy, Saved, SavedBranch, SavedCall, SavedClaim, SavedDialog, SavedFlow, SavedHold, SavedPeer,
     SavedSide,
@@ -98,12 +99,12 @@ impl Engine {
     fn restore_claims(&mut self, now: Now, saved: &Saved) -> BTreeMap<UserId, PersonId> {
         let mut persons = BTreeMap::new();
         // Two that are one person today have one claim, by the call that lasts: of somebody who talks, not of a phone that is about
-        // to stop ringing. A wrap-up stands in the way of none.
+        // to stop ringing. A wrap-up stands behind either, as if the call had begun in it. What a second call holds is lost.
         let mut claims: Vec<_> = saved.claims.iter().collect();
         claims.sort_by_key(|(_, claim)| match claim.hold {
-            SavedHold::OnCall => 0,
-            SavedHold::Ringing => 1,
-            SavedHold::WrapUp(_) => 2,
+            SavedHold::WrapUp(_) => 0,
+            SavedHold::OnCall => 1,
+            SavedHold::Ringing => 2,
         });
         for (written, claim) in claims {
             let person = self.plan_user(&claim.user).map_or_else(|| written.clone(), |user| user.person.clone());
@@ -223,14 +224,17 @@ impl Engine {
         let source = self.flow_of(saved.source);
         let caller = peer(&saved.caller);
         let from_user = saved.from_user.as_ref().map(&user_of);
-        // Its INVITE is answered in a transaction of its own, or was, and copies of it are absorbed there (RFC 6026 §7.1): as a new
-        // call they would ring its phones twice, and an answer of the old one would go up in the new one's transaction. However
-        // long ago it was answered: the wall's clock, by which alone that could be known, may have jumped.
-        let is_fresh = saved.answered_at.is_some_and(|at| now.wall.since(at) < self.timing.patience());
+        // Its INVITE has a transaction of its own, where copies of it end: as a new call they would ring its phones twice, and an
+        // answer of the old one would go up in the new one's transaction. However long ago it was answered: the wall's clock, by
+        // which alone that could be known, may have jumped.
         let server = self.open_server(now, Arc::clone(&request), source, ServerOwner::Call(id));
-        if refusal.is_none() {
+        if answered {
             self.suppose_answered(now, server);
         }
+        // Whether its refusal ever left is not known: it is stored before it is sent, and repeated until the ACK (RFC 3261 §17.2.1).
+        let refused = saved.final_sent.filter(|_| !answered);
+        let known = hunt.record().answer.clone().filter(|answer| refused == Some(answer.status));
+        let is_cut_off = known.as_ref().is_some_and(|answer| answer.cause == AnswerCause::CutOff);
         if let Some(company) = &saved.company {
             self.live.count_up(company);
         }
@@ -268,6 +272,7 @@ impl Engine {
             ended_by: match saved.final_sent {
                 _ if answered => EndedBy::Callee,
                 None => EndedBy::CutOff,
+                Some(_) if is_cut_off => EndedBy::CutOff,
                 Some(487) => EndedBy::Cancelled,
                 Some(_) => EndedBy::Refused,
             },
@@ -278,10 +283,15 @@ impl Engine {
         for key in keys {
             self.dialogs.entry(key).or_default().push(id);
         }
-        self.restore_branches(now, id, &saved.branches, is_fresh);
+        self.restore_branches(now, id, &saved.branches);
         if let Some(answer) = refusal {
             self.emit(Event::CallRefused { call: id, status: answer.status, cause: answer.cause.as_str() });
             self.answer_with(now, server, &answer);
+        }
+        match (refused, known) {
+            (Some(_), Some(answer)) => self.answer_with(now, server, &answer),
+            (Some(status), None) => self.answer(now, server, status, phrase(status), &[]),
+            (None, _) => {}
         }
         self.cancel_forks(now, id, |_| true);
         let offers: Vec<_> = saved.offers.iter().map(|offer| offer.id).collect();
@@ -293,13 +303,15 @@ impl Engine {
     }
 
     /// The client transactions of its branches: those that may still ring, so that their ends are heard and acknowledged;
-    /// and just answered ones, so that copies of the answer still go up.
-    fn restore_branches(&mut self, now: Now, id: CallRef, branches: &[SavedBranch], is_fresh: bool) {
+    /// and answered ones, so that copies of the answer still go up.
+    fn restore_branches(&mut self, now: Now, id: CallRef, branches: &[SavedBranch]) {
         for (index, branch) in branches.iter().enumerate() {
             let client = restored_client(branch);
             let flow = self.flow_of(branch.flow);
-            let answered = is_fresh
-                && self.calls.get(&id).is_some_and(|call| call.dialogs.iter().any(|entry| entry.fork == index));
+            let answered = self
+                .calls
+                .get(&id)
+                .is_some_and(|call| call.answered_at.is_some() && call.dialogs.iter().any(|entry| entry.fork == index));
             if !branch.ended {
                 self.suppose_proceeding(now, client, flow, ClientOwner::Branch(id, index));
             } else if answered {

@@ -206,8 +206,7 @@ impl Engine {
         id
     }
 
-    /// The INVITE was answered finally before the daemon's last start: the transaction absorbs copies of it (RFC 6026 §7.1),
-    /// also where the answer was a failure, whose text is not kept.
+    /// The INVITE was answered with 2xx before the daemon's last start: the transaction absorbs copies of it (RFC 6026 §7.1).
     pub(super) fn suppose_answered(&mut self, now: Now, id: ServerId) {
         let Some(transaction) = self.servers.get_mut(&id) else { return };
         if let ServerMachine::Invite(machine) = &mut transaction.machine {

@@ -72,6 +72,7 @@ impl Location {
         if !matches!(asked.contacts, Contacts::Fetch) && self.departed.is_late(now.mono, user, &call_id, cseq) {
             return Err(RegisterRefusal::OutOfOrder);
         }
+        let leaves = asked.contacts.say_goodbye();
         let mut update = register::apply(now.mono, stored, asked)?;
         // Of several new devices the one written first comes first.
         for binding in update.new.iter_mut().rev() {
@@ -86,7 +87,8 @@ impl Location {
         for other in update.restarted.iter().filter(|binding| binding.call_id != call_id) {
             self.departed.note(now.mono, user, &other.call_id, other.cseq);
         }
-        if update.changes.iter().any(|change| matches!(change, Change::Removed { .. })) {
+        // Also where nothing was stored of what left: the REGISTER it overtook is on its way still.
+        if leaves || update.changes.iter().any(|change| matches!(change, Change::Removed { .. })) {
             self.departed.note(now.mono, user, &call_id, cseq);
         }
         for binding in &update.new {

@@ -71,6 +71,17 @@ pub(super) enum Contacts {
     These(Vec<NewContact>),
 }
 
+impl Contacts {
+    /// Whether a device is to go.
+    pub(super) fn say_goodbye(&self) -> bool {
+        match self {
+            Contacts::Fetch => false,
+            Contacts::Every => true,
+            Contacts::These(contacts) => contacts.iter().any(|contact| contact.lifetime.is_zero()),
+        }
+    }
+}
+
 /// One Contact value.
 #[derive(Clone, Debug)]
 pub(super) struct NewContact {

@@ -256,6 +256,17 @@ fn c49_a_late_register_brings_no_device_back_that_has_left() {
 }
 
 #[test]
+fn c49_a_goodbye_that_overtakes_the_first_register_is_the_last_word() {
+    for goodbye in [&["Contact: <sip:221@10.0.0.5>;expires=0"][..], &["Contact: *", "Expires: 0"]] {
+        let mut desk = Desk::open();
+        desk.hear(&register("boot1", 11, goodbye)).unwrap();
+        let late = register("boot1", 10, &["Contact: <sip:221@10.0.0.5>;expires=90"]);
+        assert_eq!(desk.hear(&late).unwrap_err(), RegisterRefusal::OutOfOrder);
+        assert_eq!(desk.contacts(), [""; 0]);
+    }
+}
+
+#[test]
 fn c49_what_ended_a_device_under_another_call_id_is_not_undone_either() {
     let mut desk = Desk::open();
     let at = |port: u16, expires: u32| {

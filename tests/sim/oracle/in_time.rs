@@ -25,14 +25,16 @@ pub fn judge(wire: &Wire<'_>) -> Vec<Violation> {
         let is_past = |due: Nanos| due < kill && due < wire.end;
         if let Some((start, at)) = server.revived {
             let step = wire.step_at(start);
-            if server.absorbs_from.is_none() && !wire.steps[step].cut && is_past(at) {
-                let told =
-                    server.responses.iter().any(|line| wire.line(*line).step == step && wire.line(*line).status == 500);
+            if let Some(owed) = server.owes.filter(|_| !wire.steps[step].cut && is_past(at)) {
+                let told = server
+                    .responses
+                    .iter()
+                    .any(|line| wire.line(*line).step == step && wire.line(*line).status == owed);
                 if !told {
                     wrong(
                         start,
                         format!(
-                            "the call {} rang when the daemon was killed, and its caller is not told 500",
+                            "the call {} was not answered when the daemon was killed, and its caller is not told {owed}",
                             request.call_id
                         ),
                     );

@@ -24,7 +24,7 @@ pub fn judge(wire: &Wire<'_>) -> Vec<Violation> {
                 200..300 => {
                     let refused = failure.map(|line: usize| wire.line(line).status);
                     let crossed = refused == Some(487) && !server.cancels.is_empty();
-                    let cut_off = refused == Some(500) && server.revived.is_some();
+                    let cut_off = server.revived.is_some() && refused == server.owes;
                     match refused {
                         Some(refused) if !crossed && !cut_off => {
                             wrong(line.place, format!("{} after a final {refused}", line.status));

@@ -89,7 +89,9 @@ pub struct Server {
     pub invite: bool,
     /// A start took it up again, at that place and time.
     pub revived: Option<(usize, Nanos)>,
-    /// A copy of an INVITE that was answered finally before the start is absorbed there, until 64·T1 after it.
+    /// What its caller has to be told at the start that took it up.
+    pub owes: Option<u16>,
+    /// A copy of an INVITE that was answered 2xx before the start is absorbed there, until 64·T1 after it.
     pub absorbs_from: Option<Nanos>,
     /// Answered on the spot without a transaction (RFC 3261 §8.2.7): each copy is a request of its own.
     pub stateless: bool,

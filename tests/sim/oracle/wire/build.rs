@@ -223,6 +223,7 @@ impl<'h> Builder<'h> {
             invite,
             revived: None,
             absorbs_from: None,
+            owes: None,
             stateless: false,
             doubtful: request.is_none(),
             copies: Vec::new(),
@@ -387,12 +388,15 @@ impl<'h> Builder<'h> {
             let via = vias(&message).next().unwrap_or_default();
             let key = self.key(parameter(via, "branch").unwrap_or_default(), sent_by(via), "INVITE");
             let before = self.wire.servers.iter().rposition(|server| server.key == key);
-            let unanswered = call.final_sent.is_none() && call.answered_at.is_none();
             let request = before.and_then(|before| self.wire.servers[before].request);
             let server = self.open(request, key, true);
             self.wire.servers[server].revived = Some((place, at));
-            // Said finally already: its branches may ring or talk still, and a copy of the INVITE is no new call.
-            self.wire.servers[server].absorbs_from = (!unanswered).then_some(at);
+            // Its branches may ring or talk still, and a copy of the INVITE is no new call. Whether a refusal ever left is not known: it is
+            // said again.
+            match call.answered_at {
+                Some(_) => self.wire.servers[server].absorbs_from = Some(at),
+                None => self.wire.servers[server].owes = Some(call.final_sent.unwrap_or(500)),
+            }
             for branch in call.branches.iter().filter(|branch| !branch.ended) {
                 let known =
                     Message::read(&branch.sent).and_then(|sent| self.clients.get(&(sent.branch()?, "INVITE")).copied());
