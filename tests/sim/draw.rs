@@ -1,4 +1,5 @@
-//! Draws configurations: a first one, right ones that may follow it, and broken ones. All of it follows from a seed, and all right ones load.
+//! Draws configurations: a first one, right ones that may follow it, and broken ones. All of it follows from a seed, and all right ones
+//! load.
 
 use std::str::FromStr;
 

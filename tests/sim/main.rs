@@ -1,5 +1,5 @@
-//! The simulator: the whole engine and its store among phones, trunks, attackers, links, clocks, disks and configurations that one seed draws,
-//! judged by an oracle that sees only datagrams, what was stored, and `audit()`.
+//! The simulator: the whole engine and its store among phones, trunks, attackers, links, clocks, disks and configurations that one seed
+//! draws, judged by an oracle that sees only datagrams, what was stored, and `audit()`.
 //!
 //! | variable | does |
 //! |---|---|
@@ -10,6 +10,8 @@
 //! | `SIM_WHOLE=1` | messages and changes are shown whole |
 //! | `SIM_STOP=1` | no more worlds once one has failed |
 //! | `SIM_BRIEF=1` | failures in a line each, none made smaller |
+//! | `SIM_LOSS_CALLS=20000` | how many calls `calls_are_set_up_under_loss` makes under each loss |
+//! | `SIM_LONG_CALLS=50000` | how many calls `many_calls_are_answered_and_leave_the_tables_empty` makes; then memory is held too |
 //! | `SIM_HASHES=FILE` | `equal_seeds_are_equal_worlds` compares with the file, or writes it where there is none |
 //!
 //! Worlds are cheap with optimisation: `SIM_SEEDS=20000 cargo test --release --test sim worlds -- --nocapture`.

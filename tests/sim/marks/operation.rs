@@ -66,16 +66,17 @@ pub fn reached(history: &History, reached: &mut BTreeSet<&'static str>) {
                 if operation.stood == Some(entry.at) {
                     reached.insert("datagrams waited while the process stood");
                 }
-                let answered = matches!(
-                    history.entries.get(place + 1).map(|next| &next.what),
-                    Some(What::Sent(answer)) if answer.to == datagram.from
-                );
+                let answer = match history.entries.get(place + 1).map(|next| &next.what) {
+                    Some(What::Sent(answer)) if answer.to == datagram.from => Some(answer),
+                    _ => None,
+                };
+                let status = answer.and_then(|answer| answer.message.as_ref()?.status());
                 let is_echo = history.role(datagram.from).is_none()
                     && datagram.message.as_ref().is_some_and(|message| message.is("REGISTER"));
-                if is_echo && answered {
+                if is_echo && status.is_some_and(|status| status >= 400) {
                     reached.insert("spent count refused to its maker's host");
                 }
-                if matches!(history.role(datagram.from), Some(Role::Attacker(_))) && !answered {
+                if matches!(history.role(datagram.from), Some(Role::Attacker(_))) && answer.is_none() {
                     reached.insert("attacker met with silence");
                 }
                 if let Some(message) = &datagram.message {
@@ -247,5 +248,30 @@ impl<'a> Operation<'a> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::hand::{Hand, model};
+
+    /// A REGISTER from a host's other port, and what the daemon says to it.
+    fn echo_told(status: u16) -> BTreeSet<&'static str> {
+        let fields = "Via: SIP/2.0/UDP 198.51.100.1:30000;branch=z9hG4bK1\nCall-ID: boot-201\n\
+                      From: <sip:201@one.example>;tag=a\nTo: <sip:201@one.example>\nCSeq: 2 REGISTER\n\n";
+        let mut hand = Hand::new(vec![model()]);
+        hand.heard("198.51.100.1:30000", &format!("REGISTER sip:one.example SIP/2.0\n{fields}"));
+        hand.sent("198.51.100.1:30000", &format!("SIP/2.0 {status} Words\n{fields}"));
+        let mut found = BTreeSet::new();
+        reached(&hand.history, &mut found);
+        found
+    }
+
+    #[test]
+    fn a_spent_count_is_refused_where_the_answer_refuses() {
+        let mark = "spent count refused to its maker's host";
+        assert!(echo_told(401).contains(mark));
+        assert!(!echo_told(200).contains(mark), "it was let in");
     }
 }

@@ -1,5 +1,5 @@
-//! Invariant 16. **Atomic and ordered.** All contacts of one REGISTER or none; an older CSeq of the same Call-ID (late, duplicated or replayed) changes
-//! nothing; the 200 lists exactly what is stored.
+//! Invariant 16. **Atomic and ordered.** All contacts of one REGISTER or none; an older CSeq of the same Call-ID (late, duplicated or
+//! replayed) changes nothing; the 200 lists exactly what is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,8 @@ struct Asked {
     /// The bindings right after it.
     after: Vec<Kept>,
     accepted: bool,
+    /// The engine heard it as it was sent.
+    whole: bool,
 }
 
 pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
@@ -28,7 +30,8 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
     let mut state = State::default();
     // `None`: what it left is not known here.
     let mut asked: BTreeMap<(String, String), Option<Asked>> = BTreeMap::new();
-    // The highest CSeq that changed something, by user and Call-ID: a binding may be gone, and its past is not.
+    // The highest CSeq that changed something, or asked for a change and was told 200, by user and Call-ID: a binding may be gone, or never
+    // have been there, and its past is not.
     let mut newest: BTreeMap<(UserName, String), u32> = BTreeMap::new();
     let intact = Intact::of(history);
     // Who has bindings of which a bent REGISTER said something: the instance of a device, perhaps, which tells two bindings with one
@@ -59,7 +62,7 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
         let changed = user.as_ref().is_some_and(told);
         entries.iter().for_each(|entry| state.take(entry));
         bent.retain(|user| state.live(user, first.at).next().is_some());
-        if let Some(user) = user.as_ref().filter(|_| changed && !intact.is(step.start)) {
+        if let Some(user) = user.as_ref().filter(|_| changed && !intact.is_whole(step.start)) {
             bent.insert(user.clone());
         }
         let unknown = user.as_ref().is_some_and(|user| changed && bent.contains(user));
@@ -80,6 +83,7 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
                 contacts: contacts(message),
                 after: state.live(&user, first.at).cloned().collect(),
                 accepted: changed,
+                whole: intact.is_whole(step.start),
             };
             if changed {
                 let known = newest.get(&(user.clone(), now.call_id.clone())).copied();
@@ -90,7 +94,7 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
                 let touched = held.filter(|kept| !now.after.iter().any(|after| after.binding == kept.binding));
                 if let Some(newer) = stale.or(touched.map(|kept| kept.binding.cseq)) {
                     let words =
-                        format!("{user}: CSeq {cseq} of a Call-ID changed bindings after CSeq {newer} of it had");
+                        format!("{user}: CSeq {cseq} of a Call-ID changed bindings after CSeq {newer} of it was taken");
                     violations.push(Violation { invariant: 16, place, words });
                 }
                 violations.extend(whole(&now, &before));
@@ -110,6 +114,10 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
             };
             let Some(Some(asked)) = key(message).and_then(|key| asked.get(&key)) else { continue };
             violations.extend(answered(asked, status, message, step.start, offset));
+            if status == 200 && asked.whole && !asked.contacts.is_empty() {
+                let newest = newest.entry((asked.user.clone(), asked.call_id.clone())).or_default();
+                *newest = asked.cseq.max(*newest);
+            }
         }
     }
     violations
@@ -306,6 +314,50 @@ mod tests {
             words.iter().any(|words| words.contains("CSeq 1 of a Call-ID changed bindings after CSeq 2")),
             "{words:?}"
         );
+    }
+
+    #[test]
+    fn an_older_register_behind_a_goodbye_that_found_nothing_is_found_out() {
+        let goodbye = register(2, &format!("{ONE};expires=0"));
+        let question = register(2, "").replace("Contact: \n", "");
+        let refused = ok(2, "").replace("200 OK", "500 Server Internal Error");
+        let cases = [
+            (goodbye.clone(), ok(2, ""), 1),
+            (register(2, "*;expires=0"), ok(2, ""), 1),
+            (question, ok(2, ""), 0),
+            (goodbye, refused, 0),
+        ];
+        for (asks, answer, found) in cases {
+            let mut hand = Hand::new(vec![model()]);
+            hand.heard(PHONE, &asks);
+            hand.sent(PHONE, &answer);
+            hand.later(1);
+            hand.heard(PHONE, &register(1, ONE));
+            let bindings = vec![hand.binding("201", PHONE, 1)];
+            hand.changed(Change::Bindings { user: user("201"), bindings });
+            hand.entry(What::Durable(switchboard::state::Number(1)));
+            hand.sent(PHONE, &ok(1, LISTED));
+            let words: Vec<String> =
+                bindings_atomic_and_ordered(&hand.history).into_iter().map(|violation| violation.words).collect();
+            assert_eq!(words.len(), found, "{asks}{answer}{words:?}");
+            assert!(words.iter().all(|words| words.contains("CSeq 1 of a Call-ID changed bindings after CSeq 2")));
+        }
+    }
+
+    #[test]
+    fn a_bent_challenge_excuses_nothing_that_is_done_with_the_registers_behind_it() {
+        let mut hand = Hand::new(vec![model()]);
+        let challenge = ok(1, "").replace("200 OK", "401 Unauthorized");
+        hand.heard(PHONE, &register(1, TWO));
+        hand.sent_as(PHONE, &challenge, &challenge.replace("tag=b", "tag=c"));
+        hand.heard(PHONE, &register(2, TWO));
+        let bindings = vec![hand.binding("201", PHONE, 2)];
+        hand.changed(Change::Bindings { user: user("201"), bindings });
+        hand.entry(What::Durable(switchboard::state::Number(1)));
+        hand.sent(PHONE, &ok(2, LISTED));
+        let violations = bindings_atomic_and_ordered(&hand.history);
+        let words: Vec<&str> = violations.iter().map(|violation| violation.words.as_str()).collect();
+        assert_eq!(words, ["201@one CSeq 2: sip:201@198.51.100.9:5060 was asked for and is not stored"]);
     }
 
     #[test]

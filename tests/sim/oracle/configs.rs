@@ -1,5 +1,5 @@
-//! Invariant 24. **A bad config never replaces a good one**; a good one is adopted as a whole; calls in progress finish under the version they began
-//! with; all problems are reported at once. (Whom a call rings under its version is invariant 10's.)
+//! Invariant 24. **A bad config never replaces a good one**; a good one is adopted as a whole; calls in progress finish under the version
+//! they began with; all problems are reported at once. (Whom a call rings under its version is invariant 10's.)
 
 use super::Violation;
 use super::kept::{State, steps, users};

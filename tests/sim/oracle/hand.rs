@@ -124,6 +124,15 @@ impl Hand {
         self.entry(What::Sent(datagram));
     }
 
+    /// The network bends what the engine sent.
+    pub fn sent_as(&mut self, to: &str, sent: &str, delivered: &str) {
+        let sent = self.datagram(US, to, sent);
+        let told = Arc::into_inner(self.datagram(US, to, delivered)).expect("just made");
+        let told = Arc::new(Datagram { id: sent.id, ..told });
+        self.entry(What::Sent(sent));
+        self.entry(What::Delivered(told));
+    }
+
     pub fn changed(&mut self, change: Change) {
         self.changes += 1;
         self.entry(What::Changed(Number(self.changes), Box::new(change)));

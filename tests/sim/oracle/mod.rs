@@ -12,7 +12,7 @@ mod engaged;
 mod exclusive;
 mod guard;
 #[cfg(test)]
-mod hand;
+pub(super) mod hand;
 mod in_time;
 mod intact;
 mod interpreter;

@@ -10,8 +10,9 @@ use super::super::script::PROBE_COMPANY;
 use super::Violation;
 use super::wire::{PATIENCE, T4};
 
-/// Invariant 11. At the last look, long after the last call and `max-call`, nothing is left; at the first, long after the last call and where
-/// nothing has been said for 64·T1, nothing but the dialogs of phones that vanished in them.
+/// Invariant 11. At the last look, long after the last call and `max-call`, nothing is left; at the first, long after the last call and
+/// where nothing has been said for 64·T1, nothing but the dialogs of phones that vanished in them. Whoever waits, and what is not stored,
+/// has nothing to do with what was said lately.
 pub fn empty_when_quiet(history: &History) -> Vec<Violation> {
     let mut violations = Vec::new();
     let looks: Vec<_> = (history.entries.iter().enumerate())
@@ -28,8 +29,7 @@ pub fn empty_when_quiet(history: &History) -> Vec<Violation> {
         None => violations.push(violation(history.entries.len().saturating_sub(1), "nobody looked".to_owned())),
     }
     if let Some((place, audit, _)) = looks.first() {
-        let pending =
-            [audit.server_transactions, audit.client_transactions, audit.contexts, audit.waiting, audit.unsaved];
+        let talk = [audit.server_transactions, audit.client_transactions, audit.contexts];
         // A dialog that ends by its session timer has transactions of its own, whenever that is.
         let since = history.entries[*place].at.saturating_sub(PATIENCE + T4);
         let quiet = history.entries[..*place]
@@ -37,7 +37,8 @@ pub fn empty_when_quiet(history: &History) -> Vec<Violation> {
             .rev()
             .take_while(|entry| entry.at >= since)
             .all(|entry| !matches!(entry.what, What::Heard(_) | What::Sent(_) | What::Recorded(_)));
-        if quiet && pending.iter().any(|count| *count > 0) {
+        let is_pending = quiet && talk.iter().any(|count| *count > 0);
+        if is_pending || audit.waiting > 0 || audit.unsaved > 0 {
             violations.push(violation(*place, format!("left before max-call was over: {audit:?}")));
         }
     }
@@ -136,4 +137,41 @@ pub fn healing(history: &History) -> Vec<Violation> {
         })
         .map_or(ended, |(place, _)| place);
     vec![Violation { invariant: 25, place, words }]
+}
+
+#[cfg(test)]
+mod tests {
+    use switchboard::engine::Audit;
+
+    use super::super::staged::{PHONE, Stage, request};
+    use super::*;
+    use crate::history::SECOND;
+
+    /// What is found where a look finds that, so long after something was said, and the last look finds nothing.
+    fn found(first: Audit, after: u64) -> usize {
+        let mut stage = Stage::new();
+        stage.heard(PHONE, &request("BYE", PHONE, "z9hG4bK1", "221@acme.example", "t", ""));
+        stage.after(after * SECOND).what(What::Audited(first, None));
+        stage.after(after * SECOND).what(What::Audited(Audit::default(), None));
+        empty_when_quiet(stage.history()).len()
+    }
+
+    #[test]
+    fn what_was_said_lately_excuses_its_transactions_at_the_first_look() {
+        for left in [
+            Audit { server_transactions: 1, ..Audit::default() },
+            Audit { client_transactions: 1, ..Audit::default() },
+            Audit { contexts: 1, ..Audit::default() },
+        ] {
+            assert_eq!((found(left, 1), found(left, 60)), (0, 1), "{left:?}");
+        }
+        assert_eq!(found(Audit { dialogs: 1, ..Audit::default() }, 60), 0, "its phone may have vanished");
+    }
+
+    #[test]
+    fn what_was_said_lately_excuses_nobody_who_waits_and_nothing_unsaved() {
+        for left in [Audit { waiting: 1, ..Audit::default() }, Audit { unsaved: 1, ..Audit::default() }] {
+            assert_eq!((found(left, 1), found(left, 60)), (1, 1), "{left:?}");
+        }
+    }
 }

@@ -97,6 +97,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_about_something_that_cannot_be_read_ends_what_still_rings() {
+        let bent = |status: &str| format!("10 trunk > INVITE t1 cut\n10 trunk < {status} t1 to=q\n1000 phone0 > 200");
+        for status in ["400", "505", "513"] {
+            caught(super::judge, 2, &ANSWERED.replace("1000 phone0 > 200", &bent(status)));
+        }
+        let silence = "10 trunk > INVITE t1 cut\n1000 phone0 > 200";
+        right(super::judge, &ANSWERED.replace("1000 phone0 > 200", silence));
+    }
+
+    #[test]
     fn a_provisional_after_the_final_is_caught() {
         caught(super::judge, 2, &format!("{REFUSED}33000 fired\n33000 trunk < 180 t1 to=p\n"));
     }

@@ -1,12 +1,16 @@
 //! Invariant 5, its other half: what one end of an answered call asks of the other in it (re-INVITE, UPDATE, INFO, the first BYE) goes on
-//! to that other end at once. RFC 3261 §16 knows no other duty of a proxy inside a dialog; whether there is room for one more call is not asked.
+//! to that other end at once. RFC 3261 §16 knows no other duty of a proxy inside a dialog; whether there is room for one more call is not
+//! asked.
 //!
 //! Held against only what is sure: an end that sends from where its INVITE came from or went to, a dialog that was answered under this
 //! start of the daemon, and in which nobody has said BYE.
 
+use std::net::SocketAddr;
+
 use ahash::{AHashMap, AHashSet};
 
 use super::super::history::Role;
+use super::super::text::Name;
 use super::Violation;
 use super::wire::{Line, Wire};
 
@@ -15,7 +19,7 @@ type Dialog<'h> = (&'h str, &'h str, &'h str);
 
 /// Where a dialog's ends are, and since which place.
 struct Ends {
-    ends: [std::net::SocketAddr; 2],
+    ends: [SocketAddr; 2],
     from: usize,
     epoch: usize,
 }
@@ -45,8 +49,7 @@ pub fn judge(wire: &Wire<'_>) -> Vec<Violation> {
             from if from == other => one,
             _ => continue,
         };
-        let hops =
-            request.message.first(super::super::text::Name::MaxForwards).and_then(|hops| hops.parse::<u32>().ok());
+        let hops = request.message.first(Name::MaxForwards).and_then(|hops| hops.parse::<u32>().ok());
         // A peer that was given a damaged Contact writes one.
         let whole = request.message.request_uri().is_some_and(|uri| uri.starts_with("sip:") && uri.len() > 4);
         if step.cut || hops == Some(0) || !whole {
@@ -75,7 +78,7 @@ fn dialog_of<'h>(line: &Line<'h>) -> Dialog<'h> {
 }
 
 /// A phone may have moved meanwhile.
-fn same(wire: &Wire<'_>, one: std::net::SocketAddr, other: std::net::SocketAddr) -> bool {
+fn same(wire: &Wire<'_>, one: SocketAddr, other: SocketAddr) -> bool {
     one == other || matches!(wire.history.role(one), role @ Some(Role::Phone(_)) if role == wire.history.role(other))
 }
 
@@ -133,5 +136,22 @@ mod tests {
     #[test]
     fn a_reinvite_that_is_refused_here_is_caught() {
         caught(super::judge, 5, &without(REINVITE, "phone0 < INVITE b3"));
+    }
+    #[test]
+    fn a_bye_that_is_answered_here_is_caught() {
+        for answer in ["200", "403", "481", "503"] {
+            let here = format!("6000 trunk < {answer} t2 BYE n=2 to=p");
+            let story = ANSWERED.replace("6000 phone0 < BYE b2/t2 n=2 to=p", &here);
+            caught(super::judge, 5, &without(&without(&story, "6010 phone0 > 200"), "6010 trunk < 200"));
+        }
+        caught(super::judge, 5, &ANSWERED.replace("6000 phone0 < BYE", "6000 phone1 < BYE"));
+    }
+
+    #[test]
+    fn a_second_bye_may_be_answered_here() {
+        right(
+            super::judge,
+            &ANSWERED.replace("6020 end", "7000 trunk > BYE t9 n=3 to=p\n7000 trunk < 481 t9 BYE n=3 to=p\n7010 end"),
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Invariant 10. **Routed as written.** The set and order of agents tried equals a naive interpreter of the plan *version in force at the INVITE*, its wall
-//! time and the availability seen; no agent twice in a step, no step skipped.
+//! Invariant 10. **Routed as written.** The set and order of agents tried equals a naive interpreter of the plan *version in force at the
+//! INVITE*, its wall time and the availability seen; no agent twice in a step, no step skipped.
 //!
 //! The daemon stores each call's decision record with every step it takes in it. What is new in a record was decided in the step that
 //! stored it: there and then it is held against the wire and against the interpreter. Between two steps of the daemon nothing

@@ -97,20 +97,20 @@ impl Stage {
         self.what(What::ClockJumped(millis))
     }
 
-    fn datagram(&self, from: &str, to: &str, text: &str) -> Arc<Datagram> {
-        let bytes = Bytes::copy_from_slice(text.as_bytes());
+    fn datagram(&self, from: &str, to: &str, text: impl AsRef<[u8]>) -> Arc<Datagram> {
+        let bytes = Bytes::copy_from_slice(text.as_ref());
         let message = Message::read(&bytes);
         let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
         Arc::new(Datagram { id: self.history.entries.len() as u64, from, to, bytes, message })
     }
 
-    pub(super) fn heard(&mut self, from: &str, text: &str) -> &mut Stage {
+    pub(super) fn heard(&mut self, from: &str, text: impl AsRef<[u8]>) -> &mut Stage {
         let datagram = self.datagram(from, DAEMON, text);
         self.what(What::Put(Arc::clone(&datagram))).what(What::Heard(datagram))
     }
 
     /// The network bends what the peer gave it.
-    pub(super) fn heard_as(&mut self, from: &str, given: &str, heard: &str) -> &mut Stage {
+    pub(super) fn heard_as(&mut self, from: &str, given: &str, heard: impl AsRef<[u8]>) -> &mut Stage {
         let given = self.datagram(from, DAEMON, given);
         let heard = Arc::new(Datagram { id: given.id, ..Arc::into_inner(self.datagram(from, DAEMON, heard)).unwrap() });
         self.what(What::Put(given)).what(What::Heard(heard))

@@ -141,8 +141,9 @@ fn wrong_peer(
     match message.method() {
         None => {
             let branch = message.branch().unwrap_or_default();
-            // What is no text can be read by the engine, and not here.
-            if std::str::from_utf8(&datagram.bytes).is_err()
+            // What was bent until it is no text can be read by the engine, and not here.
+            let is_text = std::str::from_utf8(&datagram.bytes).is_ok();
+            if !is_text && !reading.intact.is(step.cause)
                 || passed.asked.contains(&(branch, sent_by(message), about(message)))
                 || !did(&|_| true)
             {
@@ -272,6 +273,25 @@ mod tests {
             stage.heard(PHONE, &response("180 Ringing", "INVITE", via, branch, ""));
             stage.sent(TRUNK, &response("180 Ringing", "INVITE", TRUNK, "z9hG4bKin", ""));
             assert_eq!(stage.judged(strangers_touch_no_call).len(), found, "{via} {branch}");
+        }
+    }
+
+    #[test]
+    fn a_response_that_is_no_text_is_excused_only_where_it_was_bent() {
+        let right = response("180 Ringing", "INVITE", DAEMON, OUT, "");
+        let bytes: Vec<u8> =
+            right.replace(OUT, "z9hG4bKouT").bytes().map(|byte| if byte == b'R' { 0xff } else { byte }).collect();
+        for (is_bent, found) in [(true, 0), (false, 1)] {
+            let mut stage = Stage::new();
+            stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
+            stage.sent(PHONE, &request("INVITE", DAEMON, OUT, "221@acme.example", "", ""));
+            if is_bent {
+                stage.heard_as(PHONE, &right, &bytes);
+            } else {
+                stage.heard(PHONE, &bytes);
+            }
+            stage.sent(TRUNK, &response("180 Ringing", "INVITE", TRUNK, "z9hG4bKin", ""));
+            assert_eq!(stage.judged(strangers_touch_no_call).len(), found, "bent: {is_bent}");
         }
     }
 

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Further words: `n=` CSeq's number, `call=` Call-ID, `from=` tag, `fu=` From's URI, `uri=`, `q850=`, `elsewhere`, `body=`, `x=` a field
-//! X-Other, `hops=` Max-Forwards, `record=no`, `cut` within its header, so that nobody can read it. `started` takes up the call whose INVITE has the Via named first, with the branches that follow.
+//! X-Other, `hops=` Max-Forwards, `record=no`, `cut` within its header, so that nobody can read it. `started` takes up the call whose
+//! INVITE has the Via named first, with the branches that follow.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

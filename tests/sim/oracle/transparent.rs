@@ -2,8 +2,8 @@
 //! and the Route values that were ours; a response loses our Via; everything else, and the body, stays byte for byte and in order
 //! (RFC 3261 §16.6, §16.7 item 3). Our branch ids never repeat (§16.6 item 8).
 //!
-//! Two fields of a phone's request stay with us: credentials (§22.3) and P-Asserted-Identity (RFC 3325 §5). Contact, Route and Request-URI of
-//! a new call are the binding's and ours to set (docs/choices.md).
+//! Two fields of a phone's request stay with us: credentials (§22.3) and P-Asserted-Identity (RFC 3325 §5). Contact, Route and Request-URI
+//! of a new call are the binding's and ours to set (docs/choices.md).
 
 use ahash::AHashMap;
 

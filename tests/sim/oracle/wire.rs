@@ -43,7 +43,8 @@ pub struct Line<'h> {
     pub to_tag: &'h str,
     /// Of the server transaction (ACK: its INVITE's).
     pub key: u64,
-    /// It arrived as its sender meant it ([`super::intact`]), and is written so that nobody can read it otherwise: an engine that does not obey it is wrong. Of any other message it is not known here what the engine made of it.
+    /// It arrived as its sender meant it ([`super::intact`]), and is written so that nobody can read it otherwise: an engine that does not
+    /// obey it is wrong. Of any other message it is not known here what the engine made of it.
     pub sure: bool,
 }
 

@@ -1,5 +1,5 @@
-//! the callers who wait are served in the order they came, per department, and across departments where those share a person. Whoever
-//! is offered a call is not wanted, then, by one who has waited longer.
+//! the callers who wait are served in the order they came, per department, and across departments where those share a person.
+//! Whoever is offered a call is not wanted, then, by one who has waited longer.
 
 use switchboard::id::CallRef;
 use switchboard::routing::{DecisionRecord, StepRecord};
@@ -49,8 +49,7 @@ impl Judge<'_> {
         let mut wrong = Vec::new();
         for offer in offers {
             let others = self.calls.iter().filter(|(id, _)| offers.iter().all(|offer| offer.call != **id));
-            let earlier =
-                others.filter(|(_, other)| self.wants(other, offer, first).is_some()).map(|(id, _)| id).next();
+            let earlier = others.filter(|(_, other)| self.wants(other, offer, first)).map(|(id, _)| id).next();
             if let Some(earlier) = earlier {
                 wrong.push(format!(
                     "{} while call {earlier}, which has waited longer, wants {} (R-5.5)",
@@ -62,15 +61,16 @@ impl Judge<'_> {
     }
 
     /// Whether a call waits since before that, and could be offered to the same person.
-    fn wants(&self, other: &Call, offer: &Offered, first: &Entry) -> Option<()> {
-        let (queued, since) = other.queued?;
-        let step = other.decision.steps.last().filter(|step| step.cause.is_none() && !rings(step))?;
+    fn wants(&self, other: &Call, offer: &Offered, first: &Entry) -> bool {
+        let Some((queued, since)) = other.queued else { return false };
+        let step = other.decision.steps.last().filter(|step| step.cause.is_none() && !rings(step));
+        let company = other.company.as_deref().and_then(|id| self.history.models[other.version].company(id));
+        let (Some(step), Some(company)) = (step, company) else { return false };
         let in_line = queued + 1 == other.decision.steps.len() && other.decision.answer.is_none() && !other.cut_off;
         // Phones that it rang a moment ago may be waited for.
         let settles = first.at < other.ended_at + 2 * SECOND;
-        let company = other.company.as_deref().and_then(|id| self.history.models[other.version].company(id))?;
         let comes_first = since < offer.since.unwrap_or(first.at);
-        (in_line && comes_first && !settles && self.may_take(company, step, &offer.person, first)).then_some(())
+        in_line && comes_first && !settles && self.may_take(company, step, &offer.person, first)
     }
 
     fn may_take(&self, company: &Company, step: &StepRecord, who: &str, first: &Entry) -> bool {

@@ -92,6 +92,11 @@ impl Story {
     }
 }
 
+/// The same of another call.
+fn second(text: String) -> String {
+    text.replace("Call-ID: call", "Call-ID: other").replace("z9hG4bKtrunk", "z9hG4bKother")
+}
+
 /// Two calls ring one member each, in vain and equally long: for the one that comes second there may be no room in the line.
 fn second_of_two_left_while_the_first_waits(max_waiting: usize) -> Vec<String> {
     let mut model = model();
@@ -101,7 +106,6 @@ fn second_of_two_left_while_the_first_waits(max_waiting: usize) -> Vec<String> {
     for (extension, target) in PHONES {
         hand.registered(extension, target);
     }
-    let second = |text: String| text.replace("Call-ID: call", "Call-ID: other").replace("z9hG4bKtrunk", "z9hG4bKother");
     let rings = |extension: &str| json!({ "extension": extension, "person": format!("{extension}@one") });
     let skipped = |extension: &str, evidence: &str| {
         let mut member = rings(extension);
@@ -132,6 +136,50 @@ fn second_of_two_left_while_the_first_waits(max_waiting: usize) -> Vec<String> {
     hand.sent(TRUNK, &refusal(182, 0).replace(" No\n", " Queued\n"));
     hand.sent(TRUNK, &second(refusal(480, 19)));
     routed_as_written(&hand.history).into_iter().map(|violation| violation.words).collect()
+}
+
+/// Both talk, and two calls wait, 7 before 8. 201 becomes free, and is offered one of them.
+fn free_for_a_line_of_two(next: u64) -> Vec<String> {
+    let mut model = model();
+    model.companies[0].departments[0].wait = 60;
+    let mut hand = Hand::new(vec![model]);
+    hand.entry(crate::history::What::Fired);
+    for (extension, target) in PHONES {
+        hand.registered(extension, target);
+    }
+    hand.claimed("201", 3, Some(SavedHold::OnCall));
+    hand.claimed("202", 4, Some(SavedHold::OnCall));
+    let talks = |extension: &str, call: u64| {
+        member(extension, json!({ "skip": "on-call", "evidence": format!("by call {call}") }))
+    };
+    let number = "+918041234500";
+    let as_written = |call: u64, text: String| if call == 7 { text } else { second(text) };
+    for call in [7, 8] {
+        hand.later(1);
+        let invite = as_written(call, invite(number));
+        hand.heard(TRUNK, &invite);
+        hand.stored_as(call, &invite, &record(in_sales(&json!([talks("201", 3), talks("202", 4)]))));
+        hand.sent(TRUNK, &as_written(call, refusal(182, 0).replace(" No\n", " Queued\n")));
+    }
+    hand.later(10);
+    hand.entry(crate::history::What::Fired);
+    hand.claimed("201", 3, None);
+    hand.claimed("201", next, Some(SavedHold::Ringing));
+    let rings = record(in_sales(&json!([member("201", offer(1, None)), talks("202", 4)])));
+    hand.stored_as(next, &as_written(next, invite(number)), &rings);
+    hand.sent(PHONES[0].1, &as_written(next, copy("a")));
+    routed_as_written(&hand.history).into_iter().map(|violation| violation.words).collect()
+}
+
+#[test]
+fn an_offer_past_somebody_who_has_waited_longer_is_found_out() {
+    let in_turn = free_for_a_line_of_two(7);
+    assert!(in_turn.iter().all(|words| !words.contains("has waited longer")), "{in_turn:?}");
+    let found = free_for_a_line_of_two(8);
+    assert!(
+        found.iter().any(|words| words.contains("while call 7, which has waited longer, wants 201@one")),
+        "{found:?}"
+    );
 }
 
 #[test]

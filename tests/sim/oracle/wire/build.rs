@@ -315,18 +315,20 @@ impl<'h> Builder<'h> {
         self.wire.server_of[index] = Some(server);
     }
 
-    /// Whether it is said on the spot about something bent, which no transaction sees, whatever branch it names: where there is a
-    /// transaction of that branch, it is not its answer.
-    fn is_of_what_cannot_be_read(&self, server: usize, line: &Line<'h>) -> bool {
+    /// Whether it is said on the spot about something bent, which no transaction sees, whatever branch it names: where the transaction of
+    /// that branch has said its last word, it is not its answer. One that has not yet would end by it, for whoever made the request.
+    fn is_of_what_cannot_be_read(&self, index: usize, line: &Line<'h>) -> bool {
         let unsure = match self.wire.steps.last().map(|step| step.cause) {
             Some(Cause::Heard(heard)) => heard.is_none_or(|heard| !self.wire.lines[heard].sure),
             _ => false,
         };
-        let server = &self.wire.servers[server];
-        let lives = !server.responses.is_empty() || !server.clients.is_empty();
+        let server = &self.wire.servers[index];
+        let taken = !server.responses.is_empty() || !server.clients.is_empty();
         let mut said = server.responses.iter().map(|said| &self.wire.lines[*said]);
+        let is_answered = server.absorbs_from.is_some() || said.clone().any(|said| said.status >= 200);
         unsure
-            && lives
+            && taken
+            && (is_answered || self.is_over(index))
             && UNREADABLE.contains(&line.status)
             && !said.any(|said| said.datagram.bytes == line.datagram.bytes)
     }
