@@ -149,7 +149,9 @@ fn invented(wire: &Wire<'_>, server: &Server, line: &Line<'_>) -> Option<String>
         ("INVITE", false, 182) => true,
         ("INVITE", false, 404 | 480 | 486 | 503 | 603) => return answer_of_ours(line),
         ("INVITE", false, 487) => {
-            let cancelled = server.cancels.iter().any(|cancel| wire.line(*cancel).place < line.place);
+            // A start says again what was stored of it.
+            let again = server.owes == Some(487);
+            let cancelled = again || server.cancels.iter().any(|cancel| wire.line(*cancel).place < line.place);
             return (!cancelled).then(|| "487 to a caller that did not cancel".to_owned());
         }
         ("INVITE", false, 500) => {

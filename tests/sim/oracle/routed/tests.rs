@@ -177,7 +177,7 @@ fn an_offer_past_somebody_who_has_waited_longer_is_found_out() {
     assert!(in_turn.iter().all(|words| !words.contains("has waited longer")), "{in_turn:?}");
     let found = free_for_a_line_of_two(8);
     assert!(
-        found.iter().any(|words| words.contains("while call 7, which has waited longer, wants 201@one")),
+        found.iter().any(|words| words.contains("while call c7, which has waited longer, wants 201@one")),
         "{found:?}"
     );
 }
