@@ -28,10 +28,10 @@ struct Books<'w, 'h> {
     calls: AHashMap<CallRef, Option<usize>>,
     /// Those that go on.
     live: AHashSet<CallRef>,
-    /// The lines of all INVITEs by branch and sent-by, the last of each.
-    invites: AHashMap<(&'h str, &'h str), usize>,
-    /// Claims that were let go in this step.
-    released: Vec<&'h SavedClaim>,
+    /// The lines of all INVITEs by branch, if it can be read, sent-by and Call-ID, the last of each.
+    invites: AHashMap<(&'h str, &'h str, &'h str), usize>,
+    /// Claims that were let go in this step, and on whom.
+    released: Vec<(String, &'h SavedClaim)>,
     changed: bool,
     /// The version of the model that a start is by, within its step.
     begun_with: Option<usize>,
@@ -89,7 +89,7 @@ impl<'h> Books<'_, 'h> {
             {
                 // Copies too: what they began was the first of them.
                 let request = self.wire.server_of[index].and_then(|server| self.wire.servers[server].request);
-                self.invites.insert((line.branch, line.sent_by), request.unwrap_or(index));
+                self.invites.insert((line.branch, line.sent_by, line.call_id), request.unwrap_or(index));
             }
             match &entry.what {
                 What::Heard(_)
@@ -129,7 +129,8 @@ impl<'h> Books<'_, 'h> {
     fn invite_of(&self, bytes: &bytes::Bytes) -> Option<usize> {
         let message = Message::read(bytes)?;
         let via = vias(&message).next()?;
-        self.invites.get(&(parameter(via, "branch")?, sent_by(via))).copied()
+        let branch = parameter(via, "branch").unwrap_or_default();
+        self.invites.get(&(branch, sent_by(via), message.call_id())).copied()
     }
 
     fn know(&mut self, call: CallRef, invite: &bytes::Bytes) {
@@ -147,7 +148,8 @@ impl<'h> Books<'_, 'h> {
                     Some(claim) => self.claims.insert(person.to_string(), claim),
                     None => self.claims.remove(person.as_str()),
                 };
-                self.released.extend(before.filter(|before| is_held(before)));
+                let before = before.filter(|before| is_held(before));
+                self.released.extend(before.map(|before| (person.to_string(), before)));
             }
             Change::Call(call) => {
                 self.know(call.call, &call.invite);
@@ -195,15 +197,17 @@ impl<'h> Books<'_, 'h> {
         for words in ownerless {
             self.wrong(last, words);
         }
-        for claim in std::mem::take(&mut self.released) {
+        for (held_as, claim) in std::mem::take(&mut self.released) {
             let user = name_of(claim);
             let still =
                 self.claims.values().any(|other| is_held(other) && other.call == claim.call && name_of(other) == user);
             // Two who are one person since the start have one claim, which another call holds then.
             let persons = begun_with.and_then(|version| self.wire.history.models.get(version));
             let company = persons.and_then(|model| model.company(&user.0));
-            let one_with = company.and_then(|company| self.claims.get(&person(company, &user.1)));
-            let still = still || one_with.is_some_and(|claim| is_held(claim));
+            let now = company.filter(|company| company.user(&user.1).is_some());
+            // Whom that version does not have is who it was.
+            let one_with = now.map_or(held_as, |company| person(company, &user.1));
+            let still = still || begun_with.is_some() && self.claims.get(&one_with).is_some_and(|claim| is_held(claim));
             let engaged =
                 self.engagements_of(claim).find(|one| one.users.contains(&user) && one.from < last && one.to > last);
             if let Some(one) = engaged.filter(|_| !still) {
@@ -244,6 +248,13 @@ mod tests {
             12,
             &CLAIMED.replace("0 claim asha 221@acme 1 ringing", "0 claim asha 301@globex 1 ringing"),
         );
+    }
+
+    #[test]
+    fn a_claim_of_a_call_whose_branch_nobody_can_read_is_found() {
+        let nameless = CLAIMED.replace("t1\n", "t1 nameless\n").replace("t1 to=", "t1 nameless to=");
+        right(super::judge, &nameless);
+        caught(super::judge, 12, &without(&nameless, "0 claim asha 221@acme 1 ringing"));
     }
 
     #[test]

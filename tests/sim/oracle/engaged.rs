@@ -20,7 +20,7 @@ pub struct Engagement {
     pub users: Vec<UserName>,
     /// The line of the call's INVITE.
     pub call: usize,
-    /// The version of the model the call began with.
+    /// The version of the model the call began with, also where a start has taken it up under another.
     pub model: usize,
     /// Places of the history.
     pub from: usize,
@@ -39,16 +39,23 @@ pub fn engagements(wire: &Wire<'_>) -> Vec<Engagement> {
     let mut talks: AHashMap<usize, usize> = AHashMap::new();
     // Who first answered a call without the tag that RFC 3261 §8.2.6.2 wants: a second one's dialog has the same name.
     let mut untagged: AHashMap<usize, usize> = AHashMap::new();
+    let mut begun_with: AHashMap<usize, usize> = AHashMap::new();
+    for server in &wire.servers {
+        if let Some(request) = server.request {
+            begun_with.entry(request).or_insert(server.model);
+        }
+    }
     for (index, client) in wire.clients.iter().enumerate() {
         let first = wire.line(client.first);
         let Some(server) = client.server.map(|server| &wire.servers[server]) else { continue };
         let Some(call) = server.request.filter(|_| first.method == "INVITE" && wire.is_initial(server)) else {
             continue;
         };
-        let users = rung(wire, server.model, first);
+        let model = begun_with[&call];
+        let users = rung(wire, model, first);
         if client.revived.is_none() {
             let (from, to, what) = (first.place, rings_until(wire, index), "rings");
-            all.push(Engagement { users: users.clone(), call, model: server.model, from, to, what });
+            all.push(Engagement { users: users.clone(), call, model, from, to, what });
         }
         let mut answered: Vec<(&str, usize)> = Vec::new();
         for heard in client.heard.iter().map(|line| wire.line(*line)).filter(|line| line.is_success() && line.sure) {
@@ -70,7 +77,7 @@ pub fn engagements(wire: &Wire<'_>) -> Vec<Engagement> {
             let end = talks.entry(call).or_default();
             *end = (*end).max(until);
             let (from, to, what) = (heard.place, until, "talks");
-            all.push(Engagement { users: users.clone(), call, model: server.model, from, to, what });
+            all.push(Engagement { users: users.clone(), call, model, from, to, what });
         }
     }
     all.extend(callers(wire, &talks));

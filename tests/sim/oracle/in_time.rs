@@ -45,7 +45,8 @@ pub fn judge(wire: &Wire<'_>) -> Vec<Violation> {
         let first = server.responses.first().map(|line| wire.line(*line));
         let due = tick(wire.later(request.at, TRYING));
         let late = match first {
-            Some(first) => first.at > due,
+            // What is said without a transaction is said to the copy that drew it.
+            Some(first) => first.at > due && (!server.stateless || owes_an_answer(wire, server)),
             None => is_past(due) && owes_an_answer(wire, server),
         };
         if late {
@@ -144,6 +145,18 @@ mod tests {
         right(super::judge, &REFUSED.replacen("10 trunk < 180 t1 to=p", copy, 1));
         let other = "10 trunk < 180 t1 to=p\n40 trunk > INVITE t2\n40 trunk < 180 t1 to=p";
         caught(super::judge, 3, &REFUSED.replacen("10 trunk < 180 t1 to=p", other, 1));
+    }
+
+    #[test]
+    fn a_stranger_met_with_silence_may_be_told_400_for_a_bent_copy() {
+        let story = |who: &str, via: &str, then: &str| {
+            format!("0 {who} > INVITE {via}\n5000 {then}\n5000 {who} < 400 {via}\n5500 fired\n6000 end\n")
+        };
+        for judge in [super::judge, super::super::retransmissions::judge] {
+            right(judge, &story("phone2", "p1", "phone2 > INVITE p1 cut"));
+        }
+        caught(super::judge, 3, &story("phone2", "p1", "fired"));
+        caught(super::judge, 3, &story("trunk", "t1", "trunk > INVITE t1 cut"));
     }
 
     #[test]

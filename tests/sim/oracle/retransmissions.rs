@@ -360,6 +360,10 @@ mod tests {
         right(super::judge, &format!("{bye}{}38000 fired\n39000 end\n", copies(&all)));
         caught(super::judge, 8, &format!("{bye}{}38000 fired\n39000 end\n", copies(&[6500, 7500, 9500, 13500, 21500])));
         // A 100 makes Timer E T2.
+        // What stops it may name the branch in another case (RFC 3261 §7.3.1), not another branch.
+        let stopped = |branch: &str| format!("{bye}6010 phone0 > 200 {branch}/t2 BYE n=2 to=p\n6510 end\n");
+        right(super::judge, &stopped("B2"));
+        caught(super::judge, 8, &stopped("b9"));
         let slowed =
             format!("{bye}{}6600 phone0 > 100 b2/t2 BYE n=2 to=p\n{}", copies(&[6500]), copies(&[7500, 11500]));
         right(super::judge, &format!("{slowed}15000 end\n"));

@@ -131,7 +131,8 @@ impl<'h> Judge<'h> {
         }
         self.answers(entries);
         self.queue(entries, first.at);
-        if matches!(first.what, What::Fired) {
+        // What a step that a kill cut short has ended is not stored.
+        if matches!(first.what, What::Fired) && !self.cut_short {
             self.overdue(first.at);
         }
         // Of a step that a kill cut short it is not known whom else it would have rung.
@@ -402,8 +403,14 @@ impl<'h> Judge<'h> {
                 return wrong;
             }
             "cancelled" => {
+                // By the branch of the INVITE, whatever else is bent (RFC 3261 §9.2, §17.2.3).
                 let ours = |message: &Message| {
-                    message.is("CANCEL") && key(message).map(|key| key.0) == call.key.clone().map(|key| key.0)
+                    let branches = call.branch.as_deref().zip(message.branch());
+                    let same = branches.map_or_else(
+                        || key(message).map(|key| key.0) == call.key.clone().map(|key| key.0),
+                        |(one, other)| one.eq_ignore_ascii_case(other),
+                    );
+                    message.is("CANCEL") && same
                 };
                 if !heard.is_some_and(ours) {
                     wrong.push("cancelled, and nobody sent CANCEL just now".to_owned());

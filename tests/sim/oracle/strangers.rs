@@ -16,8 +16,8 @@ use super::reading::{Reading, Step, about};
 struct Passed<'h> {
     /// Everything sent, by where it went.
     sent: HashSet<(SocketAddr, &'h Bytes)>,
-    /// Branch, sent-by and method of requests that were sent.
-    asked: HashSet<(&'h str, &'h str, &'h str)>,
+    /// Branch, in lower case (RFC 3261 §7.3.1), sent-by and method of requests that were sent.
+    asked: HashSet<(String, &'h str, &'h str)>,
     /// Who has made or taken part in the call with a Call-ID.
     parts: HashMap<&'h str, Vec<Role>>,
     /// Who has called, by the INVITE's branch.
@@ -64,7 +64,7 @@ impl<'h> Passed<'h> {
         self.sent.insert((sent.to, &sent.bytes));
         let Some(message) = &sent.message else { return };
         if let Some(method) = message.method() {
-            self.asked.insert((message.branch().unwrap_or_default(), sent_by(message), method));
+            self.asked.insert((message.branch().unwrap_or_default().to_ascii_lowercase(), sent_by(message), method));
             if let Some(role) = reading.history.role(sent.to) {
                 let parts = self.parts.entry(message.call_id()).or_default();
                 if !parts.contains(&role) {
@@ -78,8 +78,10 @@ impl<'h> Passed<'h> {
     /// A response with a To tag makes a dialog known.
     fn note_dialog(&mut self, message: &'h Message) {
         if message.status().is_some_and(|status| status > 100)
-            && let (Some(from), Some(to)) = (message.from_tag(), message.to_tag())
+            && let Some(to) = message.to_tag()
         {
+            // RFC 3261 §12.1.1: a caller without a tag has the null one.
+            let from = message.from_tag().unwrap_or_default();
             self.dialogs.insert((message.call_id(), from.min(to), from.max(to)));
         }
     }
@@ -144,7 +146,7 @@ fn wrong_peer(
             // What was bent until it is no text can be read by the engine, and not here.
             let is_text = std::str::from_utf8(&datagram.bytes).is_ok();
             if !is_text && !reading.intact.is(step.cause)
-                || passed.asked.contains(&(branch, sent_by(message), about(message)))
+                || passed.asked.contains(&(branch.to_ascii_lowercase(), sent_by(message), about(message)))
                 || !did(&|_| true)
             {
                 return None;
@@ -229,6 +231,21 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_without_a_tag_leads_its_call_and_no_other() {
+        for (tag, found) in [("t", 0), ("other", 1)] {
+            let untagged = |text: String| text.replace(";tag=f", ";tag-f");
+            let mut stage = Stage::new();
+            stage.heard(TRUNK, &untagged(request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", "")));
+            stage.sent(PHONE, &untagged(request("INVITE", DAEMON, OUT, "221@acme.example", "", "")));
+            stage.heard(PHONE, &untagged(response("200 OK", "INVITE", DAEMON, OUT, "")));
+            stage.sent(TRUNK, &untagged(response("200 OK", "INVITE", TRUNK, "z9hG4bKin", "")));
+            stage.heard(TRUNK, &untagged(bye(TRUNK, "z9hG4bKb", tag, "")));
+            stage.sent(PHONE, &untagged(bye(DAEMON, "z9hG4bKc", tag, "")));
+            assert_eq!(stage.judged(strangers_touch_no_call).len(), found, "{tag}");
+        }
+    }
+
+    #[test]
     fn a_copy_that_a_stranger_sends_may_bring_the_callers_answer_again() {
         let mut stage = stage();
         stage.heard(STRANGER, &request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
@@ -266,7 +283,10 @@ mod tests {
 
     #[test]
     fn a_response_under_another_branch_or_sent_by_that_is_heeded_is_caught() {
-        for (via, branch, found) in [(DAEMON, OUT, 0), (DAEMON, "z9hG4bKouT", 1), ("203.0.113.10:5070", OUT, 1)] {
+        // A branch in another case is the same one (RFC 3261 §7.3.1).
+        for (via, branch, found) in
+            [(DAEMON, OUT, 0), (DAEMON, "z9hG4bKouT", 0), (DAEMON, "z9hG4bKouu", 1), ("203.0.113.10:5070", OUT, 1)]
+        {
             let mut stage = Stage::new();
             stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
             stage.sent(PHONE, &request("INVITE", DAEMON, OUT, "221@acme.example", "", ""));

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Further words: `n=` CSeq's number, `call=` Call-ID, `from=` tag, `fu=` From's URI, `uri=`, `q850=`, `elsewhere`, `body=`, `x=` a field
-//! X-Other, `hops=` Max-Forwards, `record=no`, `cut` within its header, so that nobody can read it. `started` takes up the call whose
-//! INVITE has the Via named first, with the branches that follow.
+//! X-Other, `hops=` Max-Forwards, `record=no`, `cut` within its header, so that nobody can read it, `nameless` with others' Vias whose
+//! branch nobody can. `started` takes up the call whose INVITE has the Via named first, with the branches that follow.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -207,7 +207,7 @@ fn address(peer: &str) -> SocketAddr {
 /// Who writes a Via by that name.
 fn host(via: &str) -> String {
     match via.as_bytes()[0] {
-        b'b' => SWITCHBOARD.to_owned(),
+        b'b' | b'B' => SWITCHBOARD.to_owned(),
         b't' | b'T' => address("trunk").to_string(),
         b'p' => address("phone2").to_string(),
         _ => panic!("whose Via is {via}?"),
@@ -451,7 +451,8 @@ fn message(peer: &str, sent: bool, words: &[&str]) -> Bytes {
         Some(status) => format!("SIP/2.0 {status} Words\r\n"),
     };
     for via in &vias {
-        text += &format!("Via: SIP/2.0/UDP {};branch=z9hG4bK{via};rport\r\n", host(via));
+        let name = if words.contains(&"nameless") && !via.starts_with('b') { "br`nch" } else { "branch" };
+        text += &format!("Via: SIP/2.0/UDP {};{name}=z9hG4bK{via};rport\r\n", host(via));
     }
     if status.is_none() {
         let hops = option("hops=").map_or(71 - vias.len() as u64, |hops| hops.parse().expect("hops"));

@@ -232,6 +232,65 @@ fn an_offer_cut_short_or_drawn_out_is_found_out() {
     assert!(found.iter().any(|words| words.contains("ended before 5 s")), "{found:?}");
 }
 
+/// 201 is rung, and after so many seconds a timer goes off, in a step that changes nothing.
+fn rings_on(seconds: u64, killed: bool) -> Vec<String> {
+    let mut hand = Hand::new(vec![model()]);
+    hand.entry(crate::history::What::Fired);
+    for (extension, target) in PHONES {
+        hand.registered(extension, target);
+    }
+    hand.later(1);
+    hand.heard(TRUNK, &invite("+918041234500"));
+    hand.claimed("201", 7, Some(SavedHold::Ringing));
+    hand.stored(&record(in_sales(&json!([member("201", offer(1, None)), member("202", json!({}))]))));
+    hand.sent(PHONES[0].1, &copy("a"));
+    hand.later(seconds);
+    hand.entry(crate::history::What::Fired);
+    if killed {
+        hand.entry(crate::history::What::Killed);
+    }
+    routed_as_written(&hand.history).into_iter().map(|violation| violation.words).collect()
+}
+
+#[test]
+fn an_offer_that_outlasts_its_time_is_found_out_unless_a_kill_cut_that_very_step_short() {
+    assert_eq!(rings_on(4, false), Vec::<String>::new());
+    assert!(rings_on(6, false).iter().any(|words| words.contains("201 rings longer than 5 s")));
+    assert_eq!(rings_on(6, true), Vec::<String>::new());
+}
+
+/// The trunk hangs up while 201 is rung, in a CANCEL with that branch and Call-ID.
+fn cancelled_by(branch: &str, call_id: &str) -> Vec<String> {
+    let mut hand = Hand::new(vec![model()]);
+    hand.entry(crate::history::What::Fired);
+    for (extension, target) in PHONES {
+        hand.registered(extension, target);
+    }
+    hand.later(1);
+    let number = "+918041234500";
+    hand.heard(TRUNK, &invite(number));
+    hand.claimed("201", 7, Some(SavedHold::Ringing));
+    hand.stored(&record(in_sales(&json!([member("201", offer(1, None)), member("202", json!({}))]))));
+    hand.sent(PHONES[0].1, &copy("a"));
+    hand.later(1);
+    let cancel = invite(number).replace("INVITE", "CANCEL").replace("z9hG4bKtrunk", branch);
+    hand.heard(TRUNK, &cancel.replace("Call-ID: call", &format!("Call-ID: {call_id}")));
+    let mut over = in_sales(&json!([member("201", offer(1, Some("withdrawn"))), member("202", json!({}))]));
+    over["answer"] = json!({ "status": 487, "q850": null, "cause": "cancelled", "text": "" });
+    hand.stored(&record(over));
+    hand.sent(TRUNK, &refusal(487, 0));
+    routed_as_written(&hand.history).into_iter().map(|violation| violation.words).collect()
+}
+
+#[test]
+fn a_cancel_is_of_the_call_whose_branch_it_names() {
+    for (branch, call_id) in [("z9hG4bKtrunk", "call"), ("z9hG4bKtrunk", "c!ll"), ("z9hG4bKtrunK", "call")] {
+        assert_eq!(cancelled_by(branch, call_id), Vec::<String>::new(), "{branch} {call_id}");
+    }
+    let found = cancelled_by("z9hG4bKother", "call");
+    assert!(found.iter().any(|words| words.contains("nobody sent CANCEL")), "{found:?}");
+}
+
 #[test]
 fn an_overflow_that_was_not_followed_is_found_out() {
     let mut leads = model();

@@ -22,7 +22,8 @@ struct Builder<'h> {
     hashing: RandomState,
     intact: Intact,
     servers: AHashMap<u64, usize>,
-    clients: AHashMap<(&'h str, &'h str), usize>,
+    /// By branch and method.
+    clients: AHashMap<u64, usize>,
     /// Of responses whose Via a peer bent: whose they are.
     aliases: AHashMap<u64, usize>,
     epoch: usize,
@@ -88,11 +89,10 @@ impl<'h> Builder<'h> {
                     let message = datagram.message.as_ref();
                     let known = message.and_then(|message| {
                         let method = message.method()?;
-                        let method = if method == "ACK" { "INVITE" } else { method };
-                        self.clients.get(&(message.branch()?, method))
+                        self.clients.get(&self.client_key(message.branch()?, method)).copied()
                     });
                     if let Some(client) = known {
-                        self.wire.clients[*client].undeliverable.push(place);
+                        self.wire.clients[client].undeliverable.push(place);
                     }
                 }
                 What::Started(saved, model) => {
@@ -146,6 +146,11 @@ impl<'h> Builder<'h> {
         hasher.finish()
     }
 
+    /// RFC 3261 §17.1.3: branch and method; sent-by is ours.
+    fn client_key(&self, branch: &str, method: &str) -> u64 {
+        self.key(branch, "", method)
+    }
+
     fn line(&mut self, place: usize, at: Nanos, sent: bool, datagram: &'h Datagram) -> Option<usize> {
         let message = datagram.message.as_ref()?;
         let via = vias(message).next().unwrap_or_default();
@@ -180,7 +185,7 @@ impl<'h> Builder<'h> {
         let Some(index) = self.line(place, at, false, datagram) else { return };
         let line = self.wire.lines[index].clone();
         if !line.is_request() {
-            if let Some(client) = self.clients.get(&(line.branch, line.method)).copied() {
+            if let Some(client) = self.clients.get(&self.client_key(line.branch, line.method)).copied() {
                 self.wire.clients[client].heard.push(index);
                 self.wire.client_of[index] = Some(client);
             }
@@ -308,7 +313,9 @@ impl<'h> Builder<'h> {
         }
         let known = &mut self.wire.servers[server];
         let on_the_spot = heard.is_some() && (heard == known.request || known.copies.last() == heard.as_ref());
-        if known.responses.is_empty() && on_the_spot && STATELESS.contains(&line.status) {
+        // So is what nobody can read here, whichever request it names.
+        let to_something = cause == Some(Cause::Heard(None)) && UNREADABLE.contains(&line.status);
+        if known.responses.is_empty() && (on_the_spot && STATELESS.contains(&line.status) || to_something) {
             known.stateless = true;
         }
         known.responses.push(index);
@@ -335,7 +342,7 @@ impl<'h> Builder<'h> {
 
     fn send_request(&mut self, index: usize, line: &Line<'h>) {
         if line.method == "ACK" {
-            match self.clients.get(&(line.branch, "INVITE")).copied() {
+            match self.clients.get(&self.client_key(line.branch, "INVITE")).copied() {
                 Some(client) => {
                     self.wire.clients[client].acks.push(index);
                     self.wire.client_of[index] = Some(client);
@@ -344,7 +351,7 @@ impl<'h> Builder<'h> {
             }
             return;
         }
-        let known = self.clients.get(&(line.branch, line.method)).copied();
+        let known = self.clients.get(&self.client_key(line.branch, line.method)).copied();
         // The CANCEL that follows a start is another than the one before it.
         let anew = |client: &usize| line.method == "CANCEL" && self.wire.clients[*client].epoch != self.epoch;
         if let Some(client) = known.filter(|client| !anew(client)) {
@@ -360,7 +367,7 @@ impl<'h> Builder<'h> {
         let client = self.wire.clients.len();
         let mut other = None;
         if line.method == "CANCEL"
-            && let Some(invite) = self.clients.get(&(line.branch, "INVITE")).copied()
+            && let Some(invite) = self.clients.get(&self.client_key(line.branch, "INVITE")).copied()
         {
             other = Some(invite);
             self.wire.clients[invite].other.get_or_insert(client);
@@ -379,7 +386,7 @@ impl<'h> Builder<'h> {
             revived: None,
             undeliverable: Vec::new(),
         });
-        self.clients.insert((line.branch, line.method), client);
+        self.clients.insert(self.client_key(line.branch, line.method), client);
         self.wire.client_of[index] = Some(client);
     }
 
@@ -400,8 +407,8 @@ impl<'h> Builder<'h> {
                 None => self.wire.servers[server].owes = Some(call.final_sent.unwrap_or(500)),
             }
             for branch in call.branches.iter().filter(|branch| !branch.ended) {
-                let known =
-                    Message::read(&branch.sent).and_then(|sent| self.clients.get(&(sent.branch()?, "INVITE")).copied());
+                let known = Message::read(&branch.sent)
+                    .and_then(|sent| self.clients.get(&self.client_key(sent.branch()?, "INVITE")).copied());
                 let Some(known) = known else { continue };
                 let first = self.wire.clients[known].first;
                 let line = self.wire.lines[first].branch;
@@ -418,7 +425,7 @@ impl<'h> Builder<'h> {
                 });
                 let client = self.wire.clients.len() - 1;
                 self.wire.servers[server].clients.push(client);
-                self.clients.insert((line, "INVITE"), client);
+                self.clients.insert(self.client_key(line, "INVITE"), client);
             }
         }
     }
