@@ -15,7 +15,7 @@ use crate::time::Instant;
 use super::CONTACTS_PER_USER;
 
 /// 64·T1 and T4, the longest that the network holds a datagram (RFC 3261 §17).
-const MEMORY: Duration = Duration::from_secs(37);
+pub(super) const MEMORY: Duration = Duration::from_secs(37);
 
 /// By user, at most [`CONTACTS_PER_USER`] series each, the latest last.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::sip::Request;
 use crate::state::SavedBinding;
 use crate::time::{Instant, Now};
 
-use super::departed::Departed;
+use super::departed::{Departed, MEMORY};
 use super::register::{self, Change, Registered};
 use super::request::{Asked, Contacts, Expiries};
 use super::{Binding, RegisterRefusal};
@@ -69,7 +69,13 @@ impl Location {
         let path = asked.path.iter().map(|value| value.to_vec()).collect();
         let stored = self.users.get(user).map_or(&[][..], Vec::as_slice);
         let (call_id, cseq) = (asked.call_id.clone(), asked.cseq);
-        if !matches!(asked.contacts, Contacts::Fetch) && self.departed.is_late(now.mono, user, &call_id, cseq) {
+        // What has run out without anybody having looked is gone too, and orders as long.
+        let is_newer = |binding: &Binding| {
+            let has_run_out = !binding.is_live(now.mono) && binding.expires_at + MEMORY > now.mono;
+            has_run_out && binding.call_id == call_id && cseq <= binding.cseq
+        };
+        let is_late = stored.iter().any(is_newer) || self.departed.is_late(now.mono, user, &call_id, cseq);
+        if is_late && !matches!(asked.contacts, Contacts::Fetch) {
             return Err(RegisterRefusal::OutOfOrder);
         }
         let leaves = asked.contacts.say_goodbye();

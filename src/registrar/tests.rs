@@ -683,11 +683,15 @@ fn a_refresh_moves_the_deadline() {
 }
 
 #[test]
-fn a_binding_that_has_run_out_is_neither_listed_nor_ordered_by() {
+fn a_binding_that_has_run_out_unseen_is_not_listed_and_orders_as_long_as_one_that_has_left() {
     let mut desk = Desk::open();
     desk.hear(&register("boot1", 9, &["Contact: <sip:a@h>;expires=60"])).unwrap();
     desk.pass(60);
-    let registered = desk.hear(&register("boot1", 1, &["Contact: <sip:a@h>;expires=60"])).unwrap();
+    let again = register("boot1", 1, &["Contact: <sip:a@h>;expires=60"]);
+    assert_eq!(desk.hear(&again).unwrap_err(), RegisterRefusal::OutOfOrder);
+    assert_eq!(desk.contacts(), [""; 0]);
+    desk.pass(37);
+    let registered = desk.hear(&again).unwrap();
     assert_eq!(registered.contacts.len(), 1);
     assert_eq!(registered.changes, [added("sip:a@h")]);
     assert_eq!(desk.location.expire(desk.now.mono).len(), 1, "the old one still ends, once");

@@ -300,7 +300,7 @@ mod tests {
     fn a_response_that_is_no_text_is_excused_only_where_it_was_bent() {
         let right = response("180 Ringing", "INVITE", DAEMON, OUT, "");
         let bytes: Vec<u8> =
-            right.replace(OUT, "z9hG4bKouT").bytes().map(|byte| if byte == b'R' { 0xff } else { byte }).collect();
+            right.replace(OUT, "z9hG4bKother").bytes().map(|byte| if byte == b'R' { 0xff } else { byte }).collect();
         for (is_bent, found) in [(true, 0), (false, 1)] {
             let mut stage = Stage::new();
             stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
