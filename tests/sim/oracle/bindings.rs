@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Violation;
 use super::intact::Intact;
 use super::kept::{Kept, State, UserName, steps};
+use super::wire::{PATIENCE, T4};
 use crate::history::{History, Nanos, SECOND, What};
 use crate::text::{Message, Name, parameter, uri};
 
@@ -31,8 +32,9 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
     // `None`: what it left is not known here.
     let mut asked: BTreeMap<(String, String), Option<Asked>> = BTreeMap::new();
     // The highest CSeq that changed something, or asked for a change and was told 200, by user and Call-ID: a binding may be gone, or never
-    // have been there, and its past is not.
-    let mut newest: BTreeMap<(UserName, String), u32> = BTreeMap::new();
+    // have been there, and its past is not. For as long as a client repeats itself, and the network holds a datagram: some devices count
+    // anew when they boot (docs/choices.md).
+    let mut newest: BTreeMap<(UserName, String), (u32, Nanos)> = BTreeMap::new();
     let intact = Intact::of(history);
     // Who has bindings of which a bent REGISTER said something: the instance of a device, perhaps, which tells two bindings with one
     // contact apart (RFC 5626 §6).
@@ -87,7 +89,8 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
             };
             if changed {
                 let known = newest.get(&(user.clone(), now.call_id.clone())).copied();
-                let stale = known.filter(|known| *known > cseq);
+                let stale = known.filter(|(known, at)| *known > cseq && first.at < at + PATIENCE + T4);
+                let stale = stale.map(|(known, _)| known);
                 let held = before
                     .iter()
                     .find(|kept| kept.binding.call_id == now.call_id.as_bytes() && kept.binding.cseq >= cseq);
@@ -98,7 +101,7 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
                     violations.push(Violation { invariant: 16, place, words });
                 }
                 violations.extend(whole(&now, &before));
-                newest.insert((user, now.call_id.clone()), known.unwrap_or_default().max(cseq));
+                newest.insert((user, now.call_id.clone()), known.unwrap_or_default().max((cseq, first.at)));
             }
             // A copy is absorbed or answered again, and asks nothing new.
             if changed || !asked.contains_key(&key) {
@@ -116,7 +119,7 @@ pub fn bindings_atomic_and_ordered(history: &History) -> Vec<Violation> {
             violations.extend(answered(asked, status, message, step.start, offset));
             if status == 200 && asked.whole && !asked.contacts.is_empty() {
                 let newest = newest.entry((asked.user.clone(), asked.call_id.clone())).or_default();
-                *newest = asked.cseq.max(*newest);
+                *newest = (asked.cseq, asked.at).max(*newest);
             }
         }
     }
