@@ -11,9 +11,11 @@
 //! Timer B         timed out → Termin.
 //! Timer D                                                 → Terminated
 //! Timer M                                                                   → Terminated
-//! transport error tell → Terminated     –                 tell → Terminated –
+//! transport error tell → Terminated*    –                 tell → Terminated –
 //! abandon         → Terminated          → Terminated      –                 –
 //! ```
+//!
+//! *) Unless another copy has left.
 //!
 //! A from T1, doubling without end; B and M 64·T1; D at least 32 s. Over a reliable transport there is no A and D is
 //! zero. B stops with the first provisional: from there on a proxy's Timer C watches (RFC 3261 §16.6 item 11).
@@ -53,10 +55,21 @@ pub struct InviteClient {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    Calling { request: Bytes, copies: Option<Copies>, timer_b: Instant },
+    /// `left` counts the copies that have left, as far as is known.
+    Calling {
+        request: Bytes,
+        copies: Option<Copies>,
+        timer_b: Instant,
+        left: u32,
+    },
     Proceeding,
-    Completed { ack: Bytes, timer_d: Instant },
-    Accepted { timer_m: Instant },
+    Completed {
+        ack: Bytes,
+        timer_d: Instant,
+    },
+    Accepted {
+        timer_m: Instant,
+    },
     Terminated,
 }
 
@@ -65,7 +78,7 @@ impl InviteClient {
     pub fn new(now: Instant, timing: Timing, reliability: Reliability, request: Bytes) -> (InviteClient, Effects) {
         let effects = smallvec![Effect::Send(request.clone())];
         let copies = Copies::armed(now, timing, reliability, None);
-        let state = State::Calling { request, copies, timer_b: now + timing.patience() };
+        let state = State::Calling { request, copies, timer_b: now + timing.patience(), left: 1 };
         (InviteClient { timing, reliability, state }, effects)
     }
 
@@ -116,8 +129,9 @@ impl InviteClient {
                 self.state = State::Terminated;
                 smallvec![Effect::TimedOut, Effect::Terminated]
             }
-            State::Calling { request, copies: Some(copies), .. } if copies.next() <= now => {
+            State::Calling { request, copies: Some(copies), left, .. } if copies.next() <= now => {
                 *copies = copies.after_copy(now);
+                *left += 1;
                 smallvec![Effect::Send(request.clone())]
             }
             State::Completed { timer_d: end, .. } | State::Accepted { timer_m: end } if *end <= now => {
@@ -134,7 +148,13 @@ impl InviteClient {
 
     /// What was to be sent could not be sent, or was refused on its way (ICMP).
     pub fn on_transport_error(&mut self, _now: Instant) -> Effects {
-        match self.state {
+        match &mut self.state {
+            // Of several copies that one is lost. A phone may have had another, and ring: who is held for it is let go by its
+            // answer or by Timer B (R-7.1).
+            State::Calling { left, .. } if *left > 1 => {
+                *left -= 1;
+                Effects::new()
+            }
             // RFC 3261 §17.1.4: the user is told, and the transaction ends.
             State::Calling { .. } | State::Completed { .. } => {
                 self.state = State::Terminated;
@@ -357,6 +377,19 @@ Terminated
         machine.on_success(START);
         assert!(machine.on_transport_error(at(10)).is_empty());
         assert!(!machine.is_terminated());
+    }
+
+    #[test]
+    fn a_copy_that_cannot_be_sent_is_lost_and_ends_nothing() {
+        let mut machine = calling(Reliability::Unreliable);
+        for due in [500, 1_500] {
+            assert_eq!(says(machine.on_timer(at(due))), ["send INVITE"]);
+            assert!(machine.on_transport_error(at(due)).is_empty());
+            assert!(machine.is_calling());
+        }
+        assert_eq!(says(machine.on_timer(at(32_000))), ["TimedOut", "Terminated"]);
+        let mut first = calling(Reliability::Unreliable);
+        assert_eq!(says(first.on_transport_error(at(0))), ["TransportError", "Terminated"]);
     }
 
     /// Corner case 18. RFC 3261 §17.1.1.2: over a reliable transport no A, and D zero. B and M as ever.

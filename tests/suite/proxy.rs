@@ -855,6 +855,25 @@ fn acks_and_requests_of_no_dialog_go_nowhere() {
 }
 
 #[test]
+fn a_copy_that_cannot_be_sent_lets_nobody_go() {
+    let mut world = World::new(sales());
+    scripted_phones(&mut world, 1);
+    let mut caller = from_trunk("copies");
+    world.say(TRUNK, &caller.request("INVITE", "", ""));
+    let invite = world.expect(ASHA, "INVITE");
+    world.pass(std::time::Duration::from_millis(600));
+    world.happen(Input::Undeliverable { bytes: invite.bytes.clone() });
+    assert_eq!(world.busy(), ["221@acme ringing"], "the first has arrived, perhaps (R-7.1)");
+    world.say(ASHA, &respond(&invite, "180 Ringing", "a", "", ""));
+    world.expect(TRUNK, "SIP/2.0 180");
+    world.say(TRUNK, &caller.cancel(""));
+    world.expect(ASHA, "CANCEL");
+    world.say(ASHA, &respond(&invite, "487 Request Terminated", "a", "", ""));
+    assert!(world.busy().is_empty());
+    world.end();
+}
+
+#[test]
 fn a_transport_error_ends_that_branch_as_a_503_would() {
     // 45; RFC 3261 §16.9.
     let mut world = World::new(sales());

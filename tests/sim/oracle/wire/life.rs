@@ -52,7 +52,14 @@ impl Wire<'_> {
                 },
                 (true, false) | (false, _) => (silence, Ending::Silence),
             };
-            let broken = client.undeliverable.first().copied().filter(|_| !(invite && proceeding));
+            // As long as one copy of an INVITE has left, who hears it may ring.
+            let is_last = |place: &usize| {
+                let before = |other: usize| other < *place;
+                let failed = client.undeliverable.iter().filter(|other| **other <= *place).count();
+                failed >= client.copies.iter().filter(|copy| before(self.lines[**copy].place)).count()
+            };
+            let broken = client.undeliverable.iter().copied().find(|place| !invite || is_last(place));
+            let broken = broken.filter(|_| !(invite && proceeding));
             let broken = (broken.unwrap_or(usize::MAX), Ending::Undeliverable);
             [alone, broken, (kill, Ending::Killed)].into_iter().min_by_key(|(place, _)| *place)
         };
