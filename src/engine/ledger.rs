@@ -131,13 +131,20 @@ impl Engine {
 
     /// Tells the store what the last step changed. What it is told comes before what the step sends.
     pub(super) fn close_step(&mut self, now: Now) {
-        for (person, claim) in self.claims.changes() {
+        let claims = self.claims.changes().into_iter().map(|(person, claim)| {
             let claim = claim.map(|claim| saved_claim(now, claim));
-            self.ledger.tell(Change::Claim { person, claim });
-        }
-        for change in self.memories.changes() {
-            self.ledger.tell(change);
-        }
+            Change::Claim { person, claim }
+        });
+        let lasts = |change: &Change| match change {
+            Change::Claim { claim: Some(claim), .. } => claim.hold != SavedHold::Ringing,
+            _ => false,
+        };
+        // A kill may leave the store with any of these as its last. Whoever talks or rests is known before the call, which else would
+        // be answered or over without that; who rings and who is free, behind it. A branch without a claim was never sent then, and
+        // a claim without a branch is let go by the start: but whoever has a branch that the store does not know to have ended
+        // would be free while an answer of it still counts.
+        let (lasting, others): (Vec<Change>, Vec<Change>) = claims.partition(lasts);
+        lasting.into_iter().for_each(|change| self.ledger.tell(change));
         for id in std::mem::take(&mut self.ledger.calls) {
             if self.ledger.keeping == Keeping::Changes
                 && let Some(call) = self.calls.get(&id).filter(|call| !call.over)
@@ -146,6 +153,8 @@ impl Engine {
                 self.ledger.tell(Change::Call(Box::new(saved)));
             }
         }
+        let memories = self.memories.changes();
+        others.into_iter().chain(memories).for_each(|change| self.ledger.tell(change));
     }
 
     /// Answers a REGISTER with 200 as soon as all that was told so far is durable.

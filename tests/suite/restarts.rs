@@ -104,6 +104,19 @@ fn a_phone_that_hears_no_cancel_is_not_rung_again_before_64_t1() {
     world.end();
 }
 
+/// A kill may come between any two changes of a step: as far as the store knows, a branch has ended before its person is free.
+#[test]
+fn the_store_lets_nobody_go_to_whom_it_has_a_branch() {
+    let mut world = world();
+    world.phone_mut("asha").behave(Behaviour::refuse(486, seconds(1)));
+    let call = world.call("airtel", "+918041234567", "+919811112222");
+    world.pass(seconds(5));
+    assert_eq!((world.phone_ref("asha").times_rung(), world.phone_ref("ravi").times_rung()), (1, 1));
+    assert_eq!(world.shelf.let_go, [""; 0]);
+    world.with_trunk("airtel", |trunk, now| trunk.hang_up(now, call));
+    world.end();
+}
+
 #[test]
 fn an_answer_that_crosses_the_restart_goes_to_the_caller_and_counts() {
     let mut world = world();

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use switchboard::engine::CallRecord;
 use switchboard::id::{CallRef, CompanyId, DepartmentId, Extension, PersonId, UserId};
-use switchboard::state::{Change, Number, Saved, SavedBinding, SavedCall, SavedClaim};
+use switchboard::state::{
+    Change, Number, Saved, SavedBinding, SavedBranch, SavedCall, SavedClaim, SavedHold, SavedPeer,
+};
 use switchboard::time::WallTime;
 
 type Department = (CompanyId, DepartmentId);
@@ -23,9 +25,23 @@ pub struct Shelf {
     callers: BTreeMap<(Department, String), (Extension, WallTime)>,
     pub calls: BTreeMap<CallRef, SavedCall>,
     pub log: Vec<CallRecord>,
+    /// Who was let go while a branch to them stood in the store.
+    pub let_go: Vec<String>,
 }
 
 impl Shelf {
+    /// A kill may leave the store with any change as its last: a claim goes after the branches that it was for.
+    fn note_who_may_ring(&mut self, person: &PersonId, after: Option<&SavedClaim>) {
+        let before = self.claims.get(person).filter(|before| before.hold == SavedHold::Ringing);
+        let Some(before) = before.filter(|before| after.is_none_or(|after| after.call != before.call)) else { return };
+        let Some(call) = self.calls.get(&before.call) else { return };
+        let rings =
+            |branch: &SavedBranch| matches!(&branch.peer, SavedPeer::Phone { user, .. } if *user == before.user);
+        if call.branches.iter().filter(|branch| !branch.ended).any(rings) {
+            self.let_go.push(before.user.to_string());
+        }
+    }
+
     /// Takes a change on.
     pub fn put(&mut self, number: Number, change: &Change) {
         assert_eq!(number.0, self.last.0 + 1, "numbers have no gap");
@@ -33,6 +49,9 @@ impl Shelf {
         let bytes = rmp_serde::to_vec_named(change).unwrap();
         let read: Change = rmp_serde::from_slice(&bytes).unwrap();
         assert_eq!(read, *change, "what is kept is read as it was");
+        if let Change::Claim { person, claim } = &read {
+            self.note_who_may_ring(person, claim.as_ref());
+        }
         match read {
             Change::Bindings { user, bindings } if bindings.is_empty() => drop(self.bindings.remove(&user)),
             Change::Bindings { user, bindings } => drop(self.bindings.insert(user, bindings)),
