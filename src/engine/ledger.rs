@@ -131,7 +131,7 @@ impl Engine {
 
     /// Tells the store what the last step changed. What it is told comes before what the step sends.
     pub(super) fn close_step(&mut self, now: Now) {
-        let claims = self.claims.changes().into_iter().map(|(person, claim)| {
+        let claims = self.claims.changes().map(|(person, claim)| {
             let claim = claim.map(|claim| saved_claim(now, claim));
             Change::Claim { person, claim }
         });

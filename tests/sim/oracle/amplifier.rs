@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn one_small_answer_to_whoever_asked_is_right() {
         let mut stage = Stage::new();
-        stage.heard(STRANGER, &ask()).sent(STRANGER, &refusal(STRANGER, ""));
-        stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).durable(1).sent(PHONE, &registered("z9hG4bK1", ""));
+        stage.heard(STRANGER, ask()).sent(STRANGER, &refusal(STRANGER, ""));
+        stage.heard(PHONE, register("z9hG4bK1", "n", 1)).durable(1).sent(PHONE, &registered("z9hG4bK1", ""));
         assert_eq!(stage.judged(no_amplifier), [""; 0]);
     }
 
@@ -128,7 +128,7 @@ mod tests {
         let ringing = response("180 Ringing", "INVITE", TRUNK, "z9hG4bKbent", "");
         for (delivered, wrong) in [(told.clone(), 1), (told.replace("z9hG4bKo", "z9hG4bKp"), 0)] {
             let mut stage = Stage::new();
-            stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKt", "221@acme.example", "", ""));
+            stage.heard(TRUNK, request("INVITE", TRUNK, "z9hG4bKt", "221@acme.example", "", ""));
             stage.delivered_as(PHONE, &told, &delivered).heard(PHONE, &ringing).sent(TRUNK, &ringing);
             assert_eq!(stage.judged(no_amplifier).len(), wrong);
         }
@@ -150,12 +150,12 @@ mod tests {
     fn two_answers_or_a_large_one_are_caught() {
         let mut stage = Stage::new();
         let answer = response("403 No", "OPTIONS", STRANGER, "z9hG4bKs", "");
-        stage.heard(STRANGER, &ask().replace("Max-Forwards: 70", "Max-Forwards: 70\r\nSubject: so that there is room for all of it, and much more than that, several times over"));
+        stage.heard(STRANGER, ask().replace("Max-Forwards: 70", "Max-Forwards: 70\r\nSubject: so that there is room for all of it, and much more than that, several times over"));
         stage.sent(STRANGER, &answer).sent(STRANGER, &answer);
         assert!(stage.judged(no_amplifier).contains(&format!("2 datagrams to {STRANGER} for one")));
         let mut stage = Stage::new();
         let long = format!("Subject: {}\r\n", "x".repeat(400));
-        stage.heard(STRANGER, &ask()).sent(STRANGER, &refusal(STRANGER, &long));
+        stage.heard(STRANGER, ask()).sent(STRANGER, &refusal(STRANGER, &long));
         let found = stage.judged(no_amplifier);
         assert!(found.len() == 1 && found[0].contains("of one that has proved nothing"), "{found:?}");
     }
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn an_answer_to_where_a_via_points_is_caught() {
         let mut stage = Stage::new();
-        stage.heard(STRANGER, &ask().replace(STRANGER, PHONE)).sent(PHONE, &refusal(PHONE, ""));
+        stage.heard(STRANGER, ask().replace(STRANGER, PHONE)).sent(PHONE, &refusal(PHONE, ""));
         let found = stage.judged(no_amplifier);
         assert_eq!(found, ["403 (OPTIONS) to 198.51.100.1:5060, from where nothing like it was asked"]);
     }
@@ -172,7 +172,7 @@ mod tests {
     fn a_repetition_by_timer_to_a_stranger_is_caught_and_to_a_trunk_is_not() {
         for (peer, found) in [(STRANGER, 1), (TRUNK, 0)] {
             let mut stage = Stage::new();
-            stage.heard(peer, &ask().replace(STRANGER, peer)).sent(peer, &refusal(peer, ""));
+            stage.heard(peer, ask().replace(STRANGER, peer)).sent(peer, &refusal(peer, ""));
             stage.what(What::Fired).sent(peer, &refusal(peer, ""));
             assert_eq!(stage.judged(no_amplifier).len(), found, "{peer}");
         }

@@ -152,7 +152,7 @@ mod tests {
     fn stage() -> Stage {
         let mut stage = Stage::new();
         let binding = stage.binding(3600);
-        stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).bindings(1, vec![binding]);
+        stage.heard(PHONE, register("z9hG4bK1", "n", 1)).bindings(1, vec![binding]);
         stage.durable(1).sent(PHONE, &registered("z9hG4bK1", ""));
         stage
     }
@@ -170,7 +170,7 @@ mod tests {
         for (last, kept) in [(1, true), (2, false)] {
             let mut stage = stage();
             let binding = stage.binding(3600);
-            stage.heard(PHONE, &register("z9hG4bK2", "n", 2)).bindings(2, vec![]);
+            stage.heard(PHONE, register("z9hG4bK2", "n", 2)).bindings(2, vec![]);
             stage.started(last, if kept { vec![binding] } else { vec![] }, 0);
             assert_eq!(stage.judged(registrations_are_durable), [""; 0]);
         }
@@ -180,7 +180,7 @@ mod tests {
     fn a_200_before_the_disk_has_it_is_caught() {
         let mut stage = Stage::new();
         let binding = stage.binding(3600);
-        stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).bindings(1, vec![binding]);
+        stage.heard(PHONE, register("z9hG4bK1", "n", 1)).bindings(1, vec![binding]);
         stage.sent(PHONE, &registered("z9hG4bK1", ""));
         assert_eq!(
             stage.judged(registrations_are_durable),
@@ -192,7 +192,7 @@ mod tests {
     fn a_200_after_another_change_became_durable_is_caught() {
         let mut stage = stage();
         let binding = stage.binding(3600);
-        stage.heard(PHONE, &register("z9hG4bK2", "n", 2)).bindings(2, vec![binding]);
+        stage.heard(PHONE, register("z9hG4bK2", "n", 2)).bindings(2, vec![binding]);
         stage.durable(1).sent(PHONE, &registered("z9hG4bK2", "X: 2\r\n"));
         assert_eq!(stage.judged(registrations_are_durable).len(), 1);
     }
@@ -202,7 +202,7 @@ mod tests {
         let mut stage = Stage::new();
         let (binding, first) = (stage.binding(3600), register("z9hG4bK1", "n", 1));
         stage.heard(PHONE, &first).bindings(1, vec![binding]);
-        stage.heard(PHONE, &register("z9hG4bK2", "n", 2)).bindings(2, vec![]);
+        stage.heard(PHONE, register("z9hG4bK2", "n", 2)).bindings(2, vec![]);
         stage.heard(PHONE, &first).durable(2).sent(PHONE, &registered("z9hG4bK1", ""));
         assert_eq!(stage.judged(registrations_are_durable), [""; 0]);
         let other = registered("z9hG4bK1", "Contact: <sip:mallory@198.51.100.1:5060>\r\n");
@@ -230,7 +230,7 @@ mod tests {
     fn a_removed_binding_that_returns_is_caught() {
         let mut stage = stage();
         let binding = stage.binding(3600);
-        stage.heard(PHONE, &register("z9hG4bK2", "n", 2)).bindings(2, vec![]).durable(2);
+        stage.heard(PHONE, register("z9hG4bK2", "n", 2)).bindings(2, vec![]).durable(2);
         stage.started(2, vec![binding], 0);
         assert_eq!(
             stage.judged(registrations_are_durable),
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_listed_contact_that_was_never_stored_is_caught() {
         let mut stage = Stage::new();
-        stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).sent(PHONE, &registered("z9hG4bK1", ""));
+        stage.heard(PHONE, register("z9hG4bK1", "n", 1)).sent(PHONE, &registered("z9hG4bK1", ""));
         assert_eq!(
             stage.judged(registrations_are_durable),
             ["the 200 lists sip:221@198.51.100.1:5060, which the store was not told"]

@@ -87,7 +87,7 @@ mod tests {
     fn what_was_bent_on_its_way_is_not_intact_and_the_next_is() {
         let mut stage = Stage::new();
         let bye = request("BYE", PHONE, "z9hG4bK1", "221@acme.example", "t", "");
-        stage.heard(PHONE, &bye).heard_as(PHONE, &bye, &bye.replace("Call-ID: one", "Call-ID: ono")).heard(PHONE, &bye);
+        stage.heard(PHONE, &bye).heard_as(PHONE, &bye, bye.replace("Call-ID: one", "Call-ID: ono")).heard(PHONE, &bye);
         assert_eq!(places(&stage, Intact::is), [true, false, true]);
         assert_eq!(places(&stage, Intact::is_whole), [true, false, true]);
     }
@@ -98,7 +98,7 @@ mod tests {
         let bye = request("BYE", DAEMON, "z9hG4bK1", "221@acme.example", "t", "");
         stage.delivered_as(PHONE, &bye, &bye.replace("<sip:221", "<sip:22\x15"));
         let answer = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 203.0.113.10:5060;branch=z9hG4bK1\r\nCall-ID: one\r\nCSeq: 1 BYE\r\n\r\n";
-        stage.heard(PHONE, answer).heard(PHONE, &answer.replace("one", "two")).heard(TRUNK, answer);
+        stage.heard(PHONE, answer).heard(PHONE, answer.replace("one", "two")).heard(TRUNK, answer);
         assert_eq!(places(&stage, Intact::is), [false, true, true]);
         assert_eq!(places(&stage, Intact::is_whole), [true, true, true], "it is whole what they repeat");
     }

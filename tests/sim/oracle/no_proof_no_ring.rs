@@ -52,7 +52,7 @@ mod tests {
         let proof = credentials("INVITE", "n", 1, "secret of 221");
         for (from, more) in [(TRUNK, ""), (PHONE, proof.as_str())] {
             let mut stage = Stage::new();
-            stage.heard(from, &request("INVITE", from, "z9hG4bKin", "221@acme.example", "", more));
+            stage.heard(from, request("INVITE", from, "z9hG4bKin", "221@acme.example", "", more));
             stage.sent(PHONE, &rung()).what(What::Fired).sent(PHONE, &rung());
             assert_eq!(stage.judged(no_proof_no_ring), [""; 0], "{from}");
         }
@@ -63,7 +63,7 @@ mod tests {
         let guess = credentials("INVITE", "n", 1, "guessed");
         for (from, more) in [(STRANGER, ""), (STRANGER, guess.as_str()), (PHONE, guess.as_str()), (PHONE, "")] {
             let mut stage = Stage::new();
-            stage.heard(from, &request("INVITE", from, "z9hG4bKin", "221@acme.example", "", more));
+            stage.heard(from, request("INVITE", from, "z9hG4bKin", "221@acme.example", "", more));
             stage.sent(PHONE, &rung());
             assert_eq!(stage.judged(no_proof_no_ring).len(), 1, "{from}");
         }
@@ -73,14 +73,14 @@ mod tests {
     fn proven_as_one_and_calling_as_another_is_caught() {
         let proof = credentials("INVITE", "n", 1, "secret of 221");
         let mut stage = Stage::new();
-        stage.heard(PHONE, &request("INVITE", PHONE, "z9hG4bKin", "222@acme.example", "", &proof)).sent(PHONE, &rung());
+        stage.heard(PHONE, request("INVITE", PHONE, "z9hG4bKin", "222@acme.example", "", &proof)).sent(PHONE, &rung());
         assert_eq!(stage.judged(no_proof_no_ring).len(), 1);
     }
 
     #[test]
     fn what_was_sent_under_a_trunks_address_by_somebody_else_proves_nothing() {
         let mut stage = Stage::new();
-        stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", "X-Forged: yes\r\n"));
+        stage.heard(TRUNK, request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", "X-Forged: yes\r\n"));
         stage.sent(PHONE, &rung());
         assert_eq!(stage.judged(no_proof_no_ring).len(), 1);
     }

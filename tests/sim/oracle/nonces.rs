@@ -152,24 +152,24 @@ mod tests {
     /// The phone has been given a nonce and registered with its first count.
     fn stage() -> Stage {
         let mut stage = Stage::new();
-        stage.heard(PHONE, &request("REGISTER", PHONE, "z9hG4bK0", "221@acme.example", "", ""));
+        stage.heard(PHONE, request("REGISTER", PHONE, "z9hG4bK0", "221@acme.example", "", ""));
         stage.sent(PHONE, &response("401 Unauthorized", "REGISTER", PHONE, "z9hG4bK0", &challenge("n")));
-        stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).durable(1).sent(PHONE, &registered("z9hG4bK1", ""));
+        stage.heard(PHONE, register("z9hG4bK1", "n", 1)).durable(1).sent(PHONE, &registered("z9hG4bK1", ""));
         stage
     }
 
     #[test]
     fn each_count_once_and_copies_of_the_answer_are_right() {
         let mut stage = stage();
-        stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).sent(PHONE, &registered("z9hG4bK1", ""));
-        stage.heard(PHONE, &register("z9hG4bK2", "n", 2)).sent(PHONE, &registered("z9hG4bK2", ""));
+        stage.heard(PHONE, register("z9hG4bK1", "n", 1)).sent(PHONE, &registered("z9hG4bK1", ""));
+        stage.heard(PHONE, register("z9hG4bK2", "n", 2)).sent(PHONE, &registered("z9hG4bK2", ""));
         assert_eq!(stage.judged(nonce_once), [""; 0]);
     }
 
     #[test]
     fn a_count_that_serves_twice_is_caught() {
         let mut stage = stage();
-        stage.heard(PHONE, &register("z9hG4bK2", "n", 1)).sent(PHONE, &registered("z9hG4bK2", ""));
+        stage.heard(PHONE, register("z9hG4bK2", "n", 1)).sent(PHONE, &registered("z9hG4bK2", ""));
         let found = stage.judged(nonce_once);
         assert_eq!(found.len(), 1);
         assert!(found[0].contains("count 00000001 of its nonce was accepted before"), "{found:?}");
@@ -178,15 +178,15 @@ mod tests {
     #[test]
     fn a_nonce_too_old_or_of_an_earlier_start_or_of_nobody_is_caught() {
         let mut stage = stage();
-        stage.after(301 * SECOND).heard(PHONE, &register("z9hG4bK2", "n", 2));
+        stage.after(301 * SECOND).heard(PHONE, register("z9hG4bK2", "n", 2));
         stage.sent(PHONE, &registered("z9hG4bK2", ""));
         assert_eq!(stage.judged(nonce_once), ["REGISTER sip:acme.example: its nonce is 301 s old"]);
         let mut stage = self::stage();
-        stage.started(1, vec![], 0).heard(PHONE, &register("z9hG4bK2", "n", 2));
+        stage.started(1, vec![], 0).heard(PHONE, register("z9hG4bK2", "n", 2));
         stage.sent(PHONE, &registered("z9hG4bK2", ""));
         assert_eq!(stage.judged(nonce_once), ["REGISTER sip:acme.example: its nonce is of an earlier start"]);
         let mut stage = self::stage();
-        stage.heard(PHONE, &register("z9hG4bK2", "m", 1)).sent(PHONE, &registered("z9hG4bK2", ""));
+        stage.heard(PHONE, register("z9hG4bK2", "m", 1)).sent(PHONE, &registered("z9hG4bK2", ""));
         assert_eq!(stage.judged(nonce_once), ["REGISTER sip:acme.example: its nonce was never given"]);
     }
 
@@ -206,7 +206,7 @@ mod tests {
     fn a_200_to_a_wrong_password_is_caught() {
         let mut stage = Stage::new();
         let proof = credentials("REGISTER", "n", 1, "guessed");
-        stage.heard(PHONE, &request("REGISTER", PHONE, "z9hG4bK1", "221@acme.example", "", &proof));
+        stage.heard(PHONE, request("REGISTER", PHONE, "z9hG4bK1", "221@acme.example", "", &proof));
         stage.sent(PHONE, &registered("z9hG4bK1", ""));
         assert_eq!(stage.judged(nonce_once), ["200 to a REGISTER of 198.51.100.1:5060 that nobody proved"]);
     }

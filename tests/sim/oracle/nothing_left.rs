@@ -150,7 +150,7 @@ mod tests {
     /// What is found where a look finds that, so long after something was said, and the last look finds nothing.
     fn found(first: Audit, after: u64) -> usize {
         let mut stage = Stage::new();
-        stage.heard(PHONE, &request("BYE", PHONE, "z9hG4bK1", "221@acme.example", "t", ""));
+        stage.heard(PHONE, request("BYE", PHONE, "z9hG4bK1", "221@acme.example", "t", ""));
         stage.after(after * SECOND).what(What::Audited(first, None));
         stage.after(after * SECOND).what(What::Audited(Audit::default(), None));
         empty_when_quiet(stage.history()).len()

@@ -209,10 +209,10 @@ mod tests {
     /// A trunk's call that the phone has answered.
     fn stage() -> Stage {
         let mut stage = Stage::new();
-        stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
+        stage.heard(TRUNK, request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
         stage.sent(TRUNK, &response("100 Trying", "INVITE", TRUNK, "z9hG4bKin", ""));
         stage.sent(PHONE, &request("INVITE", DAEMON, OUT, "221@acme.example", "", ""));
-        stage.heard(PHONE, &response("200 OK", "INVITE", DAEMON, OUT, ""));
+        stage.heard(PHONE, response("200 OK", "INVITE", DAEMON, OUT, ""));
         stage.sent(TRUNK, &response("200 OK", "INVITE", TRUNK, "z9hG4bKin", ""));
         stage
     }
@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn a_call_that_its_own_ends_lead_is_right() {
         let mut stage = stage();
-        stage.heard(TRUNK, &bye(TRUNK, "z9hG4bKb", "t", "")).sent(PHONE, &bye(DAEMON, "z9hG4bKc", "t", ""));
-        stage.heard(STRANGER, &bye(STRANGER, "z9hG4bKd", "t", ""));
+        stage.heard(TRUNK, bye(TRUNK, "z9hG4bKb", "t", "")).sent(PHONE, &bye(DAEMON, "z9hG4bKc", "t", ""));
+        stage.heard(STRANGER, bye(STRANGER, "z9hG4bKd", "t", ""));
         stage.sent(STRANGER, &response("403 Forbidden", "BYE", STRANGER, "z9hG4bKd", ""));
         assert_eq!(stage.judged(strangers_touch_no_call), [""; 0]);
     }
@@ -235,11 +235,11 @@ mod tests {
         for (tag, found) in [("t", 0), ("other", 1)] {
             let untagged = |text: String| text.replace(";tag=f", ";tag-f");
             let mut stage = Stage::new();
-            stage.heard(TRUNK, &untagged(request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", "")));
+            stage.heard(TRUNK, untagged(request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", "")));
             stage.sent(PHONE, &untagged(request("INVITE", DAEMON, OUT, "221@acme.example", "", "")));
-            stage.heard(PHONE, &untagged(response("200 OK", "INVITE", DAEMON, OUT, "")));
+            stage.heard(PHONE, untagged(response("200 OK", "INVITE", DAEMON, OUT, "")));
             stage.sent(TRUNK, &untagged(response("200 OK", "INVITE", TRUNK, "z9hG4bKin", "")));
-            stage.heard(TRUNK, &untagged(bye(TRUNK, "z9hG4bKb", tag, "")));
+            stage.heard(TRUNK, untagged(bye(TRUNK, "z9hG4bKb", tag, "")));
             stage.sent(PHONE, &untagged(bye(DAEMON, "z9hG4bKc", tag, "")));
             assert_eq!(stage.judged(strangers_touch_no_call).len(), found, "{tag}");
         }
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_copy_that_a_stranger_sends_may_bring_the_callers_answer_again() {
         let mut stage = stage();
-        stage.heard(STRANGER, &request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
+        stage.heard(STRANGER, request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
         stage.sent(TRUNK, &response("200 OK", "INVITE", TRUNK, "z9hG4bKin", ""));
         assert_eq!(stage.judged(strangers_touch_no_call), [""; 0]);
     }
@@ -256,10 +256,10 @@ mod tests {
     #[test]
     fn a_bye_of_a_stranger_that_is_passed_on_is_caught() {
         let mut stage = stage();
-        stage.heard(STRANGER, &bye(STRANGER, "z9hG4bKb", "t", "")).sent(PHONE, &bye(DAEMON, "z9hG4bKc", "t", ""));
+        stage.heard(STRANGER, bye(STRANGER, "z9hG4bKb", "t", "")).sent(PHONE, &bye(DAEMON, "z9hG4bKc", "t", ""));
         assert_eq!(stage.judged(strangers_touch_no_call).len(), 1);
         let mut stage = self::stage();
-        stage.heard(TRUNK, &bye(TRUNK, "z9hG4bKb", "t", "X-Forged: yes\r\n"));
+        stage.heard(TRUNK, bye(TRUNK, "z9hG4bKb", "t", "X-Forged: yes\r\n"));
         stage.sent(PHONE, &bye(DAEMON, "z9hG4bKc", "t", ""));
         assert_eq!(stage.judged(strangers_touch_no_call).len(), 1, "from a trunk's address, but not the trunk's");
     }
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_change_that_a_stranger_causes_is_caught() {
         let mut stage = stage();
-        stage.heard(STRANGER, &bye(STRANGER, "z9hG4bKb", "t", "")).bindings(1, vec![]);
+        stage.heard(STRANGER, bye(STRANGER, "z9hG4bKb", "t", "")).bindings(1, vec![]);
         assert_eq!(
             stage.judged(strangers_touch_no_call),
             ["BYE sip:222@acme.example of a stranger (198.51.100.250:5060) changed bindings"]
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_bye_under_tags_of_no_dialog_is_caught() {
         let mut stage = stage();
-        stage.heard(TRUNK, &bye(TRUNK, "z9hG4bKb", "other", "")).sent(PHONE, &bye(DAEMON, "z9hG4bKc", "other", ""));
+        stage.heard(TRUNK, bye(TRUNK, "z9hG4bKb", "other", "")).sent(PHONE, &bye(DAEMON, "z9hG4bKc", "other", ""));
         assert_eq!(stage.judged(strangers_touch_no_call).len(), 1);
     }
 
@@ -288,9 +288,9 @@ mod tests {
             [(DAEMON, OUT, 0), (DAEMON, "z9hG4bKouT", 0), (DAEMON, "z9hG4bKouu", 1), ("203.0.113.10:5070", OUT, 1)]
         {
             let mut stage = Stage::new();
-            stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
+            stage.heard(TRUNK, request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
             stage.sent(PHONE, &request("INVITE", DAEMON, OUT, "221@acme.example", "", ""));
-            stage.heard(PHONE, &response("180 Ringing", "INVITE", via, branch, ""));
+            stage.heard(PHONE, response("180 Ringing", "INVITE", via, branch, ""));
             stage.sent(TRUNK, &response("180 Ringing", "INVITE", TRUNK, "z9hG4bKin", ""));
             assert_eq!(stage.judged(strangers_touch_no_call).len(), found, "{via} {branch}");
         }
@@ -303,7 +303,7 @@ mod tests {
             right.replace(OUT, "z9hG4bKother").bytes().map(|byte| if byte == b'R' { 0xff } else { byte }).collect();
         for (is_bent, found) in [(true, 0), (false, 1)] {
             let mut stage = Stage::new();
-            stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
+            stage.heard(TRUNK, request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
             stage.sent(PHONE, &request("INVITE", DAEMON, OUT, "221@acme.example", "", ""));
             if is_bent {
                 stage.heard_as(PHONE, &right, &bytes);
@@ -319,8 +319,8 @@ mod tests {
     fn a_cancel_of_somebody_else_that_is_heeded_is_caught() {
         for (from, found) in [(TRUNK, 0), (PHONE, 1)] {
             let mut stage = Stage::new();
-            stage.heard(TRUNK, &request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
-            stage.heard(from, &request("CANCEL", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
+            stage.heard(TRUNK, request("INVITE", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
+            stage.heard(from, request("CANCEL", TRUNK, "z9hG4bKin", "221@acme.example", "", ""));
             stage.sent(TRUNK, &response("487 Request Terminated", "INVITE", TRUNK, "z9hG4bKin", ""));
             assert_eq!(stage.judged(strangers_touch_no_call).len(), found, "{from}");
         }

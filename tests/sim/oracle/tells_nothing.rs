@@ -149,7 +149,7 @@ mod tests {
     fn judged(first: Option<String>, second: Option<String>) -> usize {
         let mut stage = Stage::new();
         for (user, branch, answer) in [("221", "z9hG4bK1", first), ("999", "z9hG4bK2", second)] {
-            stage.heard(STRANGER, &ask(user, branch));
+            stage.heard(STRANGER, ask(user, branch));
             if let Some(answer) = answer {
                 stage.sent(STRANGER, &answer);
             }

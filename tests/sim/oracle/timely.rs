@@ -150,7 +150,7 @@ mod tests {
     fn stage() -> Stage {
         let mut stage = Stage::new();
         let binding = stage.binding(60);
-        stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).bindings(1, vec![binding]);
+        stage.heard(PHONE, register("z9hG4bK1", "n", 1)).bindings(1, vec![binding]);
         stage
     }
 
@@ -189,7 +189,7 @@ mod tests {
         );
         let mut stage = Stage::new();
         let binding = stage.binding(60);
-        stage.heard(STRANGER, &request("REGISTER", STRANGER, "z9hG4bK1", "221@acme.example", "", ""));
+        stage.heard(STRANGER, request("REGISTER", STRANGER, "z9hG4bK1", "221@acme.example", "", ""));
         stage.bindings(1, vec![binding]);
         assert_eq!(
             stage.judged(registrations_are_timely),
@@ -225,7 +225,7 @@ mod tests {
     fn after_a_start_nothing_lasts_longer_than_it_was_granted() {
         let mut stage = Stage::new();
         let binding = stage.binding(3600);
-        stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).bindings(1, vec![binding.clone()]).durable(1);
+        stage.heard(PHONE, register("z9hG4bK1", "n", 1)).bindings(1, vec![binding.clone()]).durable(1);
         stage.clock_jumps(-86_400_000).started(1, vec![binding], 0);
         stage.after(3500 * SECOND).what(What::Fired).sent(PHONE, &invite());
         assert_eq!(stage.judged(registrations_are_timely), [""; 0]);

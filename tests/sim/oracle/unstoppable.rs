@@ -117,10 +117,10 @@ mod tests {
     #[test]
     fn an_answer_at_once_and_a_register_within_two_seconds_are_right() {
         let mut stage = Stage::new();
-        stage.heard(TRUNK, &invite()).sent(TRUNK, &response("100 Trying", "INVITE", TRUNK, "z9hG4bKin", ""));
-        stage.heard(TRUNK, &invite());
-        stage.heard(STRANGER, &request("OPTIONS", STRANGER, "z9hG4bKs", "a@b", "", ""));
-        stage.heard(PHONE, &register("z9hG4bK1", "n", 1));
+        stage.heard(TRUNK, invite()).sent(TRUNK, &response("100 Trying", "INVITE", TRUNK, "z9hG4bKin", ""));
+        stage.heard(TRUNK, invite());
+        stage.heard(STRANGER, request("OPTIONS", STRANGER, "z9hG4bKs", "a@b", "", ""));
+        stage.heard(PHONE, register("z9hG4bK1", "n", 1));
         stage.after(2 * SECOND).what(What::Fired).sent(PHONE, &registered("z9hG4bK1", ""));
         stage.after(SECOND).what(What::Fired);
         assert_eq!(stage.judged(nothing_delays), [""; 0]);
@@ -129,10 +129,10 @@ mod tests {
     #[test]
     fn silence_and_slowness_towards_a_trunk_are_caught() {
         let mut stage = Stage::new();
-        stage.heard(TRUNK, &invite()).what(What::Fired);
+        stage.heard(TRUNK, invite()).what(What::Fired);
         assert_eq!(stage.judged(nothing_delays), ["INVITE sip:222@acme.example of 192.0.2.1:5060 is met with silence"]);
         let mut stage = Stage::new();
-        stage.heard(TRUNK, &invite()).after(LATE + MILLISECOND);
+        stage.heard(TRUNK, invite()).after(LATE + MILLISECOND);
         stage.sent(TRUNK, &response("100 Trying", "INVITE", TRUNK, "z9hG4bKin", ""));
         assert_eq!(stage.judged(nothing_delays), ["51 ms for a first word to INVITE sip:222@acme.example"]);
     }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_register_that_is_never_answered_is_caught() {
         let mut stage = Stage::new();
-        stage.heard(PHONE, &register("z9hG4bK1", "n", 1)).after(3 * SECOND).what(What::Fired);
+        stage.heard(PHONE, register("z9hG4bK1", "n", 1)).after(3 * SECOND).what(What::Fired);
         assert_eq!(stage.judged(nothing_delays), ["a REGISTER with the right password is not answered in time"]);
     }
 
