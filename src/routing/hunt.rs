@@ -263,8 +263,8 @@ impl Hunt {
     }
 
     /// Every branch of an offer ended without an answer, and the engine has let go of its claim (first: what the hunt
-    /// does next may need the person). Ignored for an offer the
-    /// hunt has left already, but for the record.
+    /// does next may need the person); or one device refused for all, and the others are being cancelled, with the
+    /// claim held still. Ignored for an offer the hunt has left already, but for the record.
     pub fn on_offer_ended(&mut self, now: Now, offer: OfferId, end: OfferEnd, world: &mut World<'_>) {
         let Some(ended) = self.offers.iter_mut().find(|known| known.id == offer) else { return };
         let before = mem::replace(&mut ended.state, OfferState::Ended);
