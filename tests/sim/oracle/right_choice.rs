@@ -31,7 +31,12 @@ fn hunt(wire: &Wire<'_>, server: &Server) -> Vec<(usize, String)> {
         if first.place < last.place && life.is_waiting(last.place) {
             wrongs.push((last.place, format!("{} while branch {} may still answer", last.status, first.branch)));
         }
-        if life.successes.first().is_some_and(|success| wire.line(*success).place < last.place) {
+        // Behind what nobody can tell the meaning of, the branch may have ended otherwise.
+        let answered = |success: &usize| {
+            let place = wire.line(*success).place;
+            place < last.place && life.is_sure(place)
+        };
+        if life.successes.first().is_some_and(answered) {
             wrongs.push((last.place, format!("{} although branch {} answered", last.status, first.branch)));
         }
     }
@@ -122,6 +127,19 @@ mod tests {
         let bye = ANSWERED.split("6010").next().unwrap();
         right(super::judge, &format!("{bye}38000 fired\n"));
         caught(super::judge, 5, &format!("{bye}38000 fired\n38000 trunk < 408 t2 BYE n=2 to=p\n"));
+    }
+
+    #[test]
+    fn a_refusal_after_an_answer_is_caught_unless_it_is_not_sure_that_the_branch_went_on() {
+        let story = |rings: &str| {
+            format!(
+                "0 trunk > INVITE t1\n0 trunk < 100 t1\n0 phone0 < INVITE b1/t1\n10 phone0 > 180 {rings} to=p\n\
+                 1000 phone0 > 200 b1/t1 to=p\n32000 fired\n32000 trunk < 480 t1 q850=19\n"
+            )
+        };
+        caught(super::judge, 5, &story("b1/t1"));
+        // Without a Via for the caller, which the engine need not heed.
+        right(super::judge, &story("b1"));
     }
 
     #[test]

@@ -260,6 +260,33 @@ fn an_offer_that_outlasts_its_time_is_found_out_unless_a_kill_cut_that_very_step
     assert_eq!(rings_on(6, true), Vec::<String>::new());
 }
 
+/// 202 is skipped, and nothing that was stored so far says why.
+fn skipped_as(reason: &str, killed: bool) -> Vec<String> {
+    let mut hand = Hand::new(vec![model()]);
+    hand.entry(crate::history::What::Fired);
+    for (extension, target) in PHONES {
+        hand.registered(extension, target);
+    }
+    hand.later(1);
+    hand.heard(TRUNK, &invite("+918041234500"));
+    hand.claimed("201", 7, Some(SavedHold::Ringing));
+    let skipped = member("202", json!({ "skip": reason, "evidence": "" }));
+    hand.stored(&record(in_sales(&json!([member("201", offer(1, None)), skipped]))));
+    hand.sent(PHONES[0].1, &copy("a"));
+    if killed {
+        hand.entry(crate::history::What::Killed);
+    }
+    routed_as_written(&hand.history).into_iter().map(|violation| violation.words).collect()
+}
+
+#[test]
+fn a_claim_that_a_kill_kept_from_the_store_may_have_been_in_the_way() {
+    let caught = |found: Vec<String>| assert!(found.iter().any(|words| words.contains("202 was skipped")), "{found:?}");
+    caught(skipped_as("ringing", false));
+    assert_eq!(skipped_as("ringing", true), Vec::<String>::new());
+    caught(skipped_as("away", true));
+}
+
 /// The trunk hangs up while 201 is rung, in a CANCEL with that branch and Call-ID.
 fn cancelled_by(branch: &str, call_id: &str) -> Vec<String> {
     let mut hand = Hand::new(vec![model()]);
