@@ -292,7 +292,7 @@ impl Look<'_, '_> {
             let reasons = self.reasons(company, step, department, member);
             // Claims are stored behind the calls: of a step that a kill cut short it is not known whom it has just claimed.
             let is_held = matches!(skip, SkipReason::OnCall | SkipReason::Ringing | SkipReason::WrapUp);
-            if !reasons.contains(&skip.as_str()) && !(self.cut_short && is_held) {
+            if !(reasons.contains(&skip.as_str()) || self.cut_short && is_held) {
                 wrong.push(format!(
                     "{place}: {} was skipped as {}; right is {reasons:?}",
                     member.extension,
