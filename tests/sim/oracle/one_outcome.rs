@@ -68,6 +68,14 @@ mod tests {
     }
 
     #[test]
+    fn a_400_to_a_copy_without_a_via_is_not_the_outcome_and_one_to_a_copy_with_it_is() {
+        let with =
+            |copy: &str| REFUSED.replacen("10 trunk < 180 t1 to=p", &format!("10 trunk < 180 t1 to=p\n{copy}"), 1);
+        right(super::judge, &with("30 trunk > INVITE t1 garbled\n30 trunk < 400 t1 garbled"));
+        caught(super::judge, 2, &with("30 trunk > INVITE t1 cut\n30 trunk < 400 t1"));
+    }
+
+    #[test]
     fn another_failure_is_caught() {
         caught(super::judge, 2, &REFUSED.replace("32500 trunk < 480 t1 q850=19", "32500 trunk < 480 t1 q850=20"));
         caught(super::judge, 2, &REFUSED.replace("32500 trunk < 480 t1 q850=19", "32500 trunk < 486 t1 q850=17"));

@@ -9,7 +9,7 @@
 //!
 //! Further words: `n=` CSeq's number, `call=` Call-ID, `from=` tag, `fu=` From's URI, `uri=`, `q850=`, `elsewhere`, `body=`, `x=` a field
 //! X-Other, `hops=` Max-Forwards, `record=no`, `cut` within its header, so that nobody can read it, `nameless` with others' Vias whose
-//! branch nobody can. `started` takes up the call whose INVITE has the Via named first, with the branches that follow.
+//! branch nobody can, `garbled` with Vias that are none. `started` takes up the call whose INVITE has the Via named first, with the branches that follow.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -452,7 +452,8 @@ fn message(peer: &str, sent: bool, words: &[&str]) -> Bytes {
     };
     for via in &vias {
         let name = if words.contains(&"nameless") && !via.starts_with('b') { "br`nch" } else { "branch" };
-        text += &format!("Via: SIP/2.0/UDP {};{name}=z9hG4bK{via};rport\r\n", host(via));
+        let protocol = if words.contains(&"garbled") { "SI@/2.0/UDP" } else { "SIP/2.0/UDP" };
+        text += &format!("Via: {protocol} {};{name}=z9hG4bK{via};rport\r\n", host(via));
     }
     if status.is_none() {
         let hops = option("hops=").map_or(71 - vias.len() as u64, |hops| hops.parse().expect("hops"));

@@ -333,9 +333,11 @@ impl<'h> Builder<'h> {
         let taken = !server.responses.is_empty() || !server.clients.is_empty();
         let mut said = server.responses.iter().map(|said| &self.wire.lines[*said]);
         let is_answered = server.absorbs_from.is_some() || said.clone().any(|said| said.status >= 200);
+        // Where the Via itself is none any more, no transaction can be found by it.
+        let is_nobodys = vias(line.message).next().is_some_and(|via| !via.starts_with("SIP/2.0/"));
         unsure
             && taken
-            && (is_answered || self.is_over(index))
+            && (is_answered || is_nobodys || self.is_over(index))
             && UNREADABLE.contains(&line.status)
             && !said.any(|said| said.datagram.bytes == line.datagram.bytes)
     }
